@@ -1,0 +1,3 @@
+//! Connect flows, token exchange, refresh.
+
+pub mod sockets;

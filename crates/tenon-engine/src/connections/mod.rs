@@ -1,0 +1,1 @@
+//! Connections: list, get, import, metadata, delete.

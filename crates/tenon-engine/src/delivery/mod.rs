@@ -1,0 +1,1 @@
+//! Outgoing webhooks: a row before a request, retried for days.

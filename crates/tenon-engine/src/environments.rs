@@ -1,0 +1,1 @@
+//! Environments, their keys and webhook settings.

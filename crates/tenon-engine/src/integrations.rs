@@ -1,0 +1,1 @@
+//! Integrations: a provider configured in an environment.

@@ -1,0 +1,1 @@
+//! Requests to external APIs with the credentials of a connection.

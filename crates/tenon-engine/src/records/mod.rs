@@ -1,0 +1,1 @@
+//! Records: save, update, delete, list, prune.

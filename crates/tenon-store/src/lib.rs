@@ -1,0 +1,14 @@
+//! The only room that knows SQL.
+//!
+//! [`Store`] is one database, SQLite or Postgres. Changes go through [`Store::write`], plain reads through
+//! [`Store::reader`]. Statements are written once (see [`statements!`]) and prepared on both databases by a test.
+
+mod driver;
+mod seal;
+mod statement;
+mod store;
+
+pub use driver::{Param, Row, Value};
+pub use seal::{SealContext, Sealed};
+pub use statement::Statement;
+pub use store::{DatabaseUrl, Reader, Store, StoreError, StoreOptions, Tx};
