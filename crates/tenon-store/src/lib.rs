@@ -4,6 +4,8 @@
 //! [`Store::reader`]. Statements are written once (see [`statements!`]) and prepared on both databases by a test.
 
 mod driver;
+pub mod messages;
+pub mod operations;
 mod seal;
 mod statement;
 mod store;

@@ -18,3 +18,18 @@ CREATE TABLE operation (
 );
 CREATE INDEX operation_environment ON operation (environment_pk, created_at_us);
 CREATE INDEX operation_connection ON operation (connection_pk, created_at_us);
+
+-- Lines of operations. With SQLite they live in a file of their own (`messages.db`, same table): losing it, or a full
+-- disk there, costs log lines only.
+CREATE TABLE message (
+    pk BIGINT NOT NULL PRIMARY KEY,
+    environment_pk BIGINT NOT NULL,
+    operation_id TEXT NOT NULL,
+    -- 'debug', 'info', 'warn' or 'error'.
+    level TEXT NOT NULL,
+    text TEXT NOT NULL,
+    -- JSON or null; secrets are masked before they come here.
+    payload TEXT,
+    at_us BIGINT NOT NULL
+);
+CREATE INDEX message_operation ON message (operation_id, pk);
