@@ -1,3 +1,12 @@
-//! Connect flows, token exchange, refresh.
+//! Connect flows, token requests, credentials of each mode, refresh.
+//!
+//! A flow that goes through a browser is [`flow::start`] and [`flow::finish`]; one that only posts credentials is
+//! [`direct::connect`]. Both end in `connections::save`. [`refresh::fresh`] is the one way to read credentials for use.
 
+pub mod direct;
+pub mod flow;
+pub mod refresh;
+pub mod refresher;
 pub mod sockets;
+
+pub use refresher::Refresher;
