@@ -79,6 +79,15 @@ pub struct RunContext {
     pub log_level: LogLevel,
     pub track_deletes: bool,
     pub empty_cache: bool,
+    /// Play against fixtures (functions.md, 5.5): the isolate offers only the members of the mock and asks the host for
+    /// the rest. [`HostCall::Proxy`] is then answered with [`HostReply::Json`] or [`HostReply::JsonText`] of
+    /// `{data, headers, status}`, which the function gets as it is, and the `json` of a [`RecordInput`] is the whole
+    /// record, `id` included and unchecked.
+    #[serde(default)]
+    pub replay: bool,
+    /// What `Date` shows, in milliseconds since 1970, where a replayed test stops the clock.
+    #[serde(default)]
+    pub frozen_time_ms: Option<i64>,
 }
 
 /// Limits of one run.

@@ -1,0 +1,75 @@
+//! The host's side: processes that run functions, one environment each.
+
+use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
+
+use tenon_core::function::{FunctionRunner, Host, RunOutcome, RunRequest};
+
+/// How many workers there may be and how they are started.
+#[derive(Clone, Debug)]
+pub struct WorkerPoolOptions {
+    /// Executable whose `main` calls [`crate::worker::main`] when started with `arguments`.
+    pub program: PathBuf,
+    pub arguments: Vec<OsString>,
+    /// Most worker processes at a time.
+    pub workers: usize,
+    /// Workers started ahead, before an environment asks for one.
+    pub spare_workers: usize,
+    /// Most threads of one worker that run JavaScript.
+    pub threads: usize,
+    /// Most runs at a time in one worker; more wait for their turn.
+    pub runs_per_worker: usize,
+    /// Places of `runs_per_worker` and `threads` that only actions may take.
+    pub kept_for_actions: usize,
+    /// A worker that has done this many runs is replaced.
+    pub runs_until_recycled: u64,
+    /// How long a run may outlive its deadline or its cancellation before its worker is killed.
+    pub grace: Duration,
+}
+
+impl WorkerPoolOptions {
+    /// Settings for a node: `program` is the path of the running binary.
+    pub fn new(program: PathBuf) -> Self {
+        Self {
+            program,
+            arguments: vec![OsString::from("worker")],
+            workers: 64,
+            spare_workers: 1,
+            threads: 8,
+            runs_per_worker: 256,
+            kept_for_actions: 2,
+            runs_until_recycled: 10_000,
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why the pool could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("worker program `{program}` could not be started")]
+    Spawn {
+        program: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Runs functions in worker processes. Cheap to clone; the workers leave when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct WorkerPool {
+    _shared: Arc<()>,
+}
+
+impl WorkerPool {
+    /// Starts the pool and its spare workers. Must be called inside a Tokio runtime.
+    pub fn start(_options: WorkerPoolOptions) -> Result<Self, StartError> {
+        unimplemented!()
+    }
+}
+
+#[async_trait::async_trait]
+impl FunctionRunner for WorkerPool {
+    async fn run(&self, _request: RunRequest, _host: Arc<dyn Host>) -> RunOutcome {
+        unimplemented!()
+    }
+}
