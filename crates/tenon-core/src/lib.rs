@@ -5,11 +5,13 @@
 
 pub mod auth;
 pub mod clock;
+pub mod frequency;
 pub mod function;
 pub mod ids;
 pub mod limits;
 pub mod names;
 pub mod random;
+pub mod schedule;
 pub mod secret;
 
 pub use clock::{Clock, SharedClock, Timestamp};
