@@ -162,7 +162,18 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "sometimes", "every", "every ", "every 3 weeks", "1.5h", "5  m", "-5m", "5m ", "Every hour"] {
+        for text in [
+            "",
+            "sometimes",
+            "every",
+            "every ",
+            "every 3 weeks",
+            "1.5h",
+            "5  m",
+            "-5m",
+            "5m ",
+            "Every hour",
+        ] {
             assert!(
                 matches!(Frequency::parse(text), Err(FrequencyError::Form(_))),
                 "{text}"

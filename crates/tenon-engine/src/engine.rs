@@ -47,6 +47,8 @@ pub struct EngineParts {
     /// Sockets of connect flows on this node.
     pub sockets: crate::auth::sockets::Sockets,
     pub operations: crate::operations::OperationLog,
+    /// What runs on this node; starts empty (`Arc::default()`).
+    pub work: Arc<crate::work::WorkState>,
 }
 
 /// The engine. Cheap to clone; every use case is a method of one of its parts' modules.

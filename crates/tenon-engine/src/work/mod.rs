@@ -6,6 +6,7 @@
 pub mod actions;
 pub mod events;
 mod scheduler;
+mod state;
 mod workers;
 
 pub use events::{
@@ -13,4 +14,5 @@ pub use events::{
     connection_deleted, needs_validation, validate_connection,
 };
 pub use scheduler::Scheduler;
+pub use state::WorkState;
 pub use workers::Workers;

@@ -1,0 +1,114 @@
+//! What the working part of an engine keeps in memory: nothing that a restart may not lose.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tenon_core::{
+    function::Cancel,
+    names::{EnvironmentPk, TaskPk},
+};
+use tokio::sync::Semaphore;
+
+/// Bytes of JavaScript kept ready: a few hundred ordinary bundles.
+const BUNDLE_CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Actions of one environment that run at once (functions.md, 4.3).
+pub(crate) const ACTIONS_PER_ENVIRONMENT: usize = 500;
+
+/// Shared by the loops, the handlers and the runs of one node.
+#[derive(Debug, Default)]
+pub struct WorkState {
+    bundles: Mutex<BundleCache>,
+    running: Mutex<HashMap<TaskPk, RunningTask>>,
+    actions: Mutex<HashMap<EnvironmentPk, Arc<Semaphore>>>,
+}
+
+/// A task that runs on this node.
+#[derive(Clone, Debug)]
+pub(crate) struct RunningTask {
+    pub fence: i64,
+    pub cancel: Cancel,
+}
+
+#[derive(Debug, Default)]
+struct BundleCache {
+    by_hash: HashMap<String, Arc<str>>,
+    order: VecDeque<String>,
+    size_bytes: usize,
+}
+
+impl WorkState {
+    pub(crate) fn bundle(&self, hash: &str) -> Option<Arc<str>> {
+        lock(&self.bundles).by_hash.get(hash).cloned()
+    }
+
+    pub(crate) fn keep_bundle(&self, hash: &str, javascript: &Arc<str>) {
+        let mut cache = lock(&self.bundles);
+        if cache
+            .by_hash
+            .insert(hash.to_owned(), Arc::clone(javascript))
+            .is_some()
+        {
+            return;
+        }
+        cache.order.push_back(hash.to_owned());
+        cache.size_bytes += javascript.len();
+        while cache.size_bytes > BUNDLE_CACHE_BYTES {
+            let Some(oldest) = cache.order.pop_front() else {
+                return;
+            };
+            if let Some(gone) = cache.by_hash.remove(&oldest) {
+                cache.size_bytes -= gone.len();
+            }
+        }
+    }
+
+    /// Notes a task that begins to run here.
+    pub(crate) fn begin(&self, task: TaskPk, fence: i64) -> Cancel {
+        let cancel = Cancel::default();
+        let running = RunningTask {
+            fence,
+            cancel: cancel.clone(),
+        };
+        lock(&self.running).insert(task, running);
+        cancel
+    }
+
+    /// Forgets a task, unless it began again under another fence meanwhile.
+    pub(crate) fn end(&self, task: TaskPk, fence: i64) {
+        let mut running = lock(&self.running);
+        if running.get(&task).is_some_and(|held| held.fence == fence) {
+            running.remove(&task);
+        }
+    }
+
+    /// Stops a task if it runs here.
+    pub(crate) fn cancel(&self, task: TaskPk) {
+        if let Some(held) = lock(&self.running).get(&task) {
+            held.cancel.raise();
+        }
+    }
+
+    /// Everything that runs here.
+    pub(crate) fn running(&self) -> Vec<(TaskPk, RunningTask)> {
+        lock(&self.running)
+            .iter()
+            .map(|(task, held)| (*task, held.clone()))
+            .collect()
+    }
+
+    /// The places for actions of an environment.
+    pub(crate) fn action_places(&self, environment: EnvironmentPk) -> Arc<Semaphore> {
+        Arc::clone(
+            lock(&self.actions)
+                .entry(environment)
+                .or_insert_with(|| Arc::new(Semaphore::new(ACTIONS_PER_ENVIRONMENT))),
+        )
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
