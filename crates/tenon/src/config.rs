@@ -1,0 +1,435 @@
+//! The configuration: flags > environment > `tenon.toml` > defaults, parsed once.
+//!
+//! Every key stands, explained, in `tenon.default.toml`; a test loads it. This is the only module that reads environment
+//! variables.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use tenon_core::Secret;
+
+/// Flags that `dev`, `serve` and `config` share.
+#[derive(Args, Debug, Clone, Default)]
+pub struct ServerFlags {
+    /// Folder for the database, keys and logs
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS")]
+    pub host: Option<String>,
+    /// Port of the API and the pages
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<String>,
+    /// What the world sees: base of callback URLs and links
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Second port that serves the Connect UI at `/`; 0 turns it off
+    #[arg(long, value_name = "PORT")]
+    pub connect_port: Option<String>,
+    /// postgres://… instead of the embedded SQLite
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// Provider file in Nango's format; repeatable; an entry with a known name replaces ours whole
+    #[arg(long, value_name = "FILE")]
+    pub providers: Vec<String>,
+    /// Address range that outgoing requests may reach although it is private; repeatable
+    #[arg(long, value_name = "CIDR")]
+    pub allow_egress: Vec<String>,
+    /// Requests per minute and account; off by default
+    #[arg(long, value_name = "N")]
+    pub rate_limit: Option<String>,
+    /// Leave the demo helpdesk out (`dev` only)
+    #[arg(long)]
+    pub no_demo: bool,
+    /// Configuration file; `tenon.toml` in the working folder by default
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Flag,
+    Variable(&'static str),
+    File(PathBuf),
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => formatter.write_str("flag"),
+            Self::Variable(name) => write!(formatter, "variable {name}"),
+            Self::File(path) => write!(formatter, "{}", path.display()),
+            Self::Default => formatter.write_str("default"),
+        }
+    }
+}
+
+/// One key of the configuration.
+struct Key {
+    name: &'static str,
+    /// Ours first, then the names that migrators bring.
+    variables: &'static [&'static str],
+    default: Option<&'static str>,
+    secret: bool,
+}
+
+const KEYS: &[Key] = &[
+    Key { name: "data_dir", variables: &["TENON_DATA_DIR"], default: Some(".tenon"), secret: false },
+    Key { name: "host", variables: &["TENON_HOST"], default: Some("127.0.0.1"), secret: false },
+    Key {
+        name: "port",
+        variables: &["TENON_PORT", "NANGO_PORT", "SERVER_PORT"],
+        default: Some("3003"),
+        secret: false,
+    },
+    Key { name: "public_url", variables: &["TENON_PUBLIC_URL", "NANGO_SERVER_URL"], default: None, secret: false },
+    Key {
+        name: "connect_port",
+        variables: &["TENON_CONNECT_PORT", "NANGO_CONNECT_UI_PORT"],
+        default: Some("3009"),
+        secret: false,
+    },
+    Key {
+        name: "connect_url",
+        variables: &["TENON_CONNECT_URL", "NANGO_PUBLIC_CONNECT_URL"],
+        default: None,
+        secret: false,
+    },
+    Key {
+        name: "database_url",
+        variables: &["TENON_DATABASE_URL", "NANGO_DATABASE_URL"],
+        default: None,
+        secret: true,
+    },
+    Key {
+        name: "encryption_key",
+        variables: &["TENON_ENCRYPTION_KEY", "NANGO_ENCRYPTION_KEY"],
+        default: None,
+        secret: true,
+    },
+    Key { name: "providers", variables: &["TENON_PROVIDERS"], default: Some(""), secret: false },
+    Key { name: "allow_egress", variables: &["TENON_ALLOW_EGRESS"], default: Some(""), secret: false },
+    Key { name: "rate_limit", variables: &["TENON_RATE_LIMIT"], default: None, secret: false },
+    Key { name: "demo", variables: &["TENON_DEMO"], default: Some("true"), secret: false },
+    Key { name: "workers", variables: &["TENON_WORKERS"], default: Some("2"), secret: false },
+    Key { name: "log", variables: &["TENON_LOG", "LOG_LEVEL"], default: Some("info"), secret: false },
+    Key { name: "log_format", variables: &["TENON_LOG_FORMAT"], default: Some("text"), secret: false },
+    Key { name: "node", variables: &["TENON_NODE"], default: None, secret: false },
+];
+
+/// A value with its origin.
+#[derive(Clone, Debug)]
+struct Raw {
+    values: Vec<String>,
+    origin: Origin,
+}
+
+/// The effective configuration of a server.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub host: String,
+    pub port: u16,
+    /// As given; by default `http://localhost:<port>`.
+    pub public_url: String,
+    /// Null when off.
+    pub connect_port: Option<u16>,
+    pub connect_url: String,
+    pub database_url: Option<Secret<String>>,
+    pub encryption_key: Option<Secret<String>>,
+    pub providers: Vec<PathBuf>,
+    pub allow_egress: Vec<String>,
+    pub rate_limit: Option<u32>,
+    pub demo: bool,
+    pub workers: usize,
+    pub log: String,
+    pub log_json: bool,
+    pub node: Option<String>,
+    raw: BTreeMap<&'static str, Raw>,
+}
+
+/// Why the configuration does not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read `{path}`: {detail}")]
+    File { path: PathBuf, detail: String },
+    #[error("`{path}` has a key `{key}` that is not known; `tenon config` lists the keys")]
+    UnknownKey { path: PathBuf, key: String },
+    #[error("`{key}` from {origin} {problem}")]
+    Value { key: &'static str, origin: Origin, problem: String },
+    #[error("{0}")]
+    Contradiction(String),
+}
+
+impl Config {
+    /// Reads all layers.
+    pub fn load(flags: &ServerFlags) -> Result<Self, ConfigError> {
+        let file = FileLayer::read(flags.config.as_deref())?;
+        Self::from_layers(flags, &file, &variable)
+    }
+
+    fn from_layers(
+        flags: &ServerFlags,
+        file: &FileLayer,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let flags = flag_values(flags);
+        let mut raw = BTreeMap::new();
+        for key in KEYS {
+            if let Some(found) = resolve(key, &flags, file, variable) {
+                raw.insert(key.name, found);
+            }
+        }
+        Self::parse(raw)
+    }
+
+    fn parse(raw: BTreeMap<&'static str, Raw>) -> Result<Self, ConfigError> {
+        let text = |key: &'static str| raw.get(key).and_then(|raw| raw.values.first()).cloned();
+        let list = |key: &'static str| raw.get(key).map(|raw| raw.values.clone()).unwrap_or_default();
+        let port: u16 = number(&raw, "port")?.unwrap_or(3003);
+        let connect_port = match number::<u16>(&raw, "connect_port")? {
+            Some(0) | None => None,
+            Some(_) if port != 3003 && raw.get("connect_port").is_some_and(|raw| raw.origin == Origin::Default) => None,
+            other => other,
+        };
+        let public_url = match text("public_url") {
+            Some(url) => base_url(&raw, "public_url", &url)?,
+            None => format!("http://localhost:{port}"),
+        };
+        let connect_url = match text("connect_url") {
+            Some(url) => base_url(&raw, "connect_url", &url)?,
+            None => format!("{public_url}/connect-ui"),
+        };
+        let database_url = text("database_url").filter(|url| !url.is_empty());
+        if let Some(url) = &database_url
+            && !url.starts_with("postgres://")
+            && !url.starts_with("postgresql://")
+        {
+            return Err(invalid(&raw, "database_url", "must start with postgres:// (SQLite needs no URL)"));
+        }
+        let log_json = match text("log_format").as_deref() {
+            Some("json") => true,
+            Some("text") | None => false,
+            Some(_) => return Err(invalid(&raw, "log_format", "must be text or json")),
+        };
+        let demo = match text("demo").as_deref() {
+            Some("true" | "1" | "yes" | "on") | None => true,
+            Some("false" | "0" | "no" | "off") => false,
+            Some(_) => return Err(invalid(&raw, "demo", "must be true or false")),
+        };
+        let workers = number(&raw, "workers")?.unwrap_or(2);
+        if workers == 0 {
+            return Err(invalid(&raw, "workers", "must be at least 1"));
+        }
+        Ok(Self {
+            data_dir: PathBuf::from(text("data_dir").unwrap_or_default()),
+            host: text("host").unwrap_or_default(),
+            port,
+            public_url,
+            connect_port: connect_port.filter(|connect| *connect != port),
+            connect_url,
+            database_url: database_url.map(Secret::new),
+            encryption_key: text("encryption_key").filter(|key| !key.is_empty()).map(Secret::new),
+            providers: list("providers").into_iter().map(PathBuf::from).collect(),
+            allow_egress: list("allow_egress"),
+            rate_limit: number(&raw, "rate_limit")?,
+            demo,
+            workers,
+            log: text("log").unwrap_or_default(),
+            log_json,
+            node: text("node"),
+            raw,
+        })
+    }
+
+    /// Key, printable value and origin of every key that has a value.
+    pub fn explain(&self) -> Vec<(&'static str, String, String)> {
+        KEYS.iter()
+            .filter_map(|key| {
+                let raw = self.raw.get(key.name)?;
+                let value = if key.secret { "***".to_owned() } else { raw.values.join(", ") };
+                Some((key.name, value, raw.origin.to_string()))
+            })
+            .collect()
+    }
+}
+
+fn resolve(
+    key: &Key,
+    flags: &BTreeMap<&'static str, Vec<String>>,
+    file: &FileLayer,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Option<Raw> {
+    if let Some(values) = flags.get(key.name) {
+        return Some(Raw { values: values.clone(), origin: Origin::Flag });
+    }
+    for name in key.variables {
+        if let Some(text) = variable(name) {
+            return Some(Raw { values: split_list(key.name, &text), origin: Origin::Variable(name) });
+        }
+    }
+    if let Some(values) = file.values.get(key.name) {
+        return Some(Raw { values: values.clone(), origin: Origin::File(file.path.clone()) });
+    }
+    key.default.map(|text| Raw { values: split_list(key.name, text), origin: Origin::Default })
+}
+
+fn split_list(key: &str, text: &str) -> Vec<String> {
+    if matches!(key, "providers" | "allow_egress") {
+        return text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect();
+    }
+    vec![text.to_owned()]
+}
+
+fn flag_values(flags: &ServerFlags) -> BTreeMap<&'static str, Vec<String>> {
+    let mut values = BTreeMap::new();
+    let single = [
+        ("data_dir", &flags.data_dir),
+        ("host", &flags.host),
+        ("port", &flags.port),
+        ("public_url", &flags.public_url),
+        ("connect_port", &flags.connect_port),
+        ("database_url", &flags.database_url),
+        ("rate_limit", &flags.rate_limit),
+    ];
+    for (name, value) in single {
+        if let Some(value) = value {
+            values.insert(name, vec![value.clone()]);
+        }
+    }
+    for (name, list) in [("providers", &flags.providers), ("allow_egress", &flags.allow_egress)] {
+        if !list.is_empty() {
+            values.insert(name, list.clone());
+        }
+    }
+    if flags.no_demo {
+        values.insert("demo", vec!["false".to_owned()]);
+    }
+    values
+}
+
+fn invalid(raw: &BTreeMap<&'static str, Raw>, key: &'static str, problem: &str) -> ConfigError {
+    let origin = raw.get(key).map_or(Origin::Default, |raw| raw.origin.clone());
+    ConfigError::Value { key, origin, problem: problem.to_owned() }
+}
+
+fn number<T: std::str::FromStr>(raw: &BTreeMap<&'static str, Raw>, key: &'static str) -> Result<Option<T>, ConfigError> {
+    let Some(text) = raw.get(key).and_then(|raw| raw.values.first()) else { return Ok(None) };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| invalid(raw, key, &format!("is `{text}`, which is not a number in range")))
+}
+
+fn base_url(raw: &BTreeMap<&'static str, Raw>, key: &'static str, text: &str) -> Result<String, ConfigError> {
+    let url = url::Url::parse(text).map_err(|error| invalid(raw, key, &format!("is not a URL: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
+        return Err(invalid(raw, key, "must be an http(s) URL without query"));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+#[derive(Debug, Default)]
+struct FileLayer {
+    path: PathBuf,
+    values: BTreeMap<String, Vec<String>>,
+}
+
+impl FileLayer {
+    fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let chosen = path.unwrap_or_else(|| Path::new("tenon.toml"));
+        match std::fs::read_to_string(chosen) {
+            Ok(text) => Self::parse(chosen, &text),
+            Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(ConfigError::File { path: chosen.to_owned(), detail: error.to_string() }),
+        }
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let table: toml::Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| ConfigError::File { path: path.to_owned(), detail: error.to_string() })?;
+        let mut values = BTreeMap::new();
+        for (key, value) in table {
+            if !KEYS.iter().any(|known| known.name == key) {
+                return Err(ConfigError::UnknownKey { path: path.to_owned(), key });
+            }
+            let list = match value {
+                toml::Value::Array(items) => items.iter().map(plain_text).collect(),
+                single => vec![plain_text(&single)],
+            };
+            values.insert(key, list);
+        }
+        Ok(Self { path: path.to_owned(), values })
+    }
+}
+
+fn plain_text(value: &toml::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// An environment variable, for the few commands that need one of their own.
+#[expect(clippy::disallowed_methods, reason = "this module owns the environment")]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Config, FileLayer, KEYS, ServerFlags};
+
+    fn none(_: &str) -> Option<String> {
+        None
+    }
+
+    #[test]
+    fn every_key_stands_in_the_default_file() {
+        let text = include_str!("../tenon.default.toml");
+        let uncommented: String =
+            text.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
+        let file = FileLayer::parse(Path::new("tenon.default.toml"), &uncommented).unwrap();
+        for key in KEYS {
+            assert!(file.values.contains_key(key.name), "`{}` is missing in tenon.default.toml", key.name);
+        }
+    }
+
+    #[test]
+    fn flags_win_over_variables_over_file() {
+        let file = FileLayer::parse(Path::new("tenon.toml"), "port = 1\nhost = \"a\"\ndata_dir = \"f\"").unwrap();
+        let variables = |name: &str| match name {
+            "TENON_PORT" => Some("2".to_owned()),
+            "TENON_HOST" => Some("b".to_owned()),
+            _ => None,
+        };
+        let flags = ServerFlags { port: Some("3".to_owned()), ..ServerFlags::default() };
+        let config = Config::from_layers(&flags, &file, &variables).unwrap();
+        assert_eq!((config.port, config.host.as_str(), config.data_dir.to_str().unwrap()), (3, "b", "f"));
+        assert_eq!(config.public_url, "http://localhost:3");
+        assert_eq!(config.connect_port, None, "the second listener is off when the port is not the default one");
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_origin() {
+        let variables = |name: &str| (name == "TENON_PORT").then(|| "99999".to_owned());
+        let error = Config::from_layers(&ServerFlags::default(), &FileLayer::default(), &variables).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`port` from variable TENON_PORT is `99999`, which is not a number in range"
+        );
+        let flags = ServerFlags { database_url: Some("mysql://x".to_owned()), ..ServerFlags::default() };
+        assert!(Config::from_layers(&flags, &FileLayer::default(), &none).is_err());
+    }
+
+    #[test]
+    fn an_unknown_key_in_the_file_is_refused() {
+        assert!(FileLayer::parse(Path::new("tenon.toml"), "prot = 1").is_err());
+    }
+}

@@ -1,0 +1,136 @@
+//! `cargo xtask test` and `ci`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{
+    postgres::Cluster,
+    report::{Counts, run_suite, say},
+    tidy, tools,
+};
+
+const COMPAT: &str = "tests/compat";
+
+/// Suites in the order they run: cheap ones first.
+const SUITES: &[&str] = &["tidy", "rust", "postgres", "golden", "compat"];
+
+/// Runs the named suites, or all of them; prints one closing line.
+pub(crate) fn test(chosen: &[&str]) -> Result<()> {
+    if let Some(unknown) = chosen.iter().find(|name| !SUITES.contains(name)) {
+        bail!(
+            "`{unknown}` is not a suite; there are {}",
+            SUITES.join(", ")
+        );
+    }
+    let wanted = |name: &str| chosen.is_empty() || chosen.contains(&name);
+    let started = Instant::now();
+    tools::ensure_all()?;
+    let cluster = Cluster::start()?;
+    let mut total = Counts::default();
+    if wanted("tidy") {
+        total.add(tidy::suite()?);
+    }
+    if wanted("rust") {
+        total.add(run_suite("rust", &mut cargo_test(&cluster))?);
+    }
+    if wanted("postgres") {
+        let mut command = cargo_test(&cluster);
+        command
+            .args(["--package", "tenon-api", "--test", "it"])
+            .env("TENON_TEST_DATABASE", "postgres");
+        total.add(run_suite("postgres: the API tests again", &mut command)?);
+    }
+    if wanted("golden") || wanted("compat") {
+        let binary = build_binary()?;
+        tools::npm_ci(COMPAT)?;
+        for database in ["sqlite", "postgres"] {
+            for suite in ["golden", "compat"]
+                .into_iter()
+                .filter(|suite| wanted(suite))
+            {
+                let name = format!("{suite} on {database}");
+                total.add(run_suite(
+                    &name,
+                    &mut node_test(suite, database, &binary, &cluster)?,
+                )?);
+            }
+        }
+    }
+    drop(cluster);
+    say(&format!(
+        "\nfinished in {:.0} s",
+        started.elapsed().as_secs_f64()
+    ));
+    say(&format!(
+        "{} passed, {} failed, {} skipped",
+        total.passed, total.failed, total.skipped
+    ));
+    ensure!(total.failed == 0, "{} failed", total.failed);
+    Ok(())
+}
+
+/// `tidy`, clippy with warnings as errors, `test`.
+pub(crate) fn ci() -> Result<()> {
+    tools::run(Command::new("cargo").args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    test(&[])
+}
+
+fn cargo_test(cluster: &Cluster) -> Command {
+    let mut command = Command::new("cargo");
+    command
+        .args([
+            "test",
+            "--workspace",
+            "--profile",
+            "ci",
+            "--no-fail-fast",
+            "--color=never",
+        ])
+        .env("TENON_TEST_POSTGRES_URL", cluster.url());
+    command
+}
+
+fn build_binary() -> Result<PathBuf> {
+    // The whole workspace, so that features are the same as in the tests and nothing is built twice.
+    tools::run(Command::new("cargo").args(["build", "--workspace", "--profile", "ci"]))?;
+    let target = Command::new("cargo")
+        .args(["metadata", "--format-version=1", "--no-deps"])
+        .output()?;
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&target.stdout).context("cargo metadata prints JSON")?;
+    let folder = metadata["target_directory"]
+        .as_str()
+        .context("cargo metadata names the target folder")?;
+    Ok(PathBuf::from(folder).join("ci/tenon"))
+}
+
+fn node_test(suite: &str, database: &str, binary: &Path, cluster: &Cluster) -> Result<Command> {
+    let mut files: Vec<String> = std::fs::read_dir(format!("{COMPAT}/{suite}"))?
+        .flatten()
+        .map(|entry| format!("{suite}/{}", entry.file_name().to_string_lossy()))
+        .filter(|file| file.ends_with(".test.mjs"))
+        .collect();
+    files.sort();
+    let mut command = Command::new("node");
+    command
+        .args(["--test", "--test-reporter=tap", "--test-concurrency=1"])
+        .args(files)
+        .current_dir(COMPAT)
+        .env("TENON_BINARY", binary);
+    if database == "postgres" {
+        command.env("TENON_TEST_POSTGRES_URL", cluster.url());
+    }
+    Ok(command)
+}
