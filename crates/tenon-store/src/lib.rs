@@ -3,7 +3,11 @@
 //! [`Store`] is one database, SQLite or Postgres. Changes go through [`Store::write`], plain reads through
 //! [`Store::reader`]. Statements are written once (see [`statements!`]) and prepared on both databases by a test.
 
+pub mod connect_sessions;
+pub mod connections;
 mod driver;
+pub mod environments;
+pub mod integrations;
 pub mod messages;
 pub mod operations;
 mod seal;
