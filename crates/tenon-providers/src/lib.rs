@@ -1,5 +1,30 @@
 //! The provider catalogue: what each external API needs to be connected and called.
+//!
+//! A provider is data (docs/reference/provider-schema.md): the entries in `/providers` are part of the binary, an
+//! operator's own file may add entries or replace ours. [`template`] is the small language inside that data.
 
-/// All providers known to this instance, by name.
-#[derive(Debug, Default)]
-pub struct Catalogue;
+mod catalogue;
+mod field;
+mod load;
+mod provider;
+mod proxy;
+mod sigv4;
+pub mod template;
+mod two_step;
+
+pub use catalogue::Catalogue;
+pub use field::{Field, FieldFormat, Fields, VisibleWhen};
+pub use load::LoadError;
+pub use provider::{
+    AuthorizationMethod, BodyFormat, ClientRegistration, Provider, TokenRequestAuthMethod,
+    TokenRequestMethod, TokenUrl,
+};
+pub use proxy::{
+    InBody, OffsetCalculation, Paginate, PaginationType, ProxySettings, Retry, RetryStrategy,
+    Verification,
+};
+pub use sigv4::{AwsCredentials, SigV4};
+pub use two_step::{
+    Assertion, AssertionType, ExpirationStrategy, HmacSecretEncoding, JwtToken, Signature,
+    SignatureProtocol, TokenResponse, TokenStep,
+};

@@ -1,0 +1,189 @@
+//! All providers known to this instance.
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    path::Path,
+    sync::{Arc, LazyLock, OnceLock},
+};
+
+use flate2::read::DeflateDecoder;
+use indexmap::IndexMap;
+use serde_json::{Map, Value, value::RawValue};
+use tenon_core::names::ProviderName;
+
+use crate::{LoadError, Provider, load};
+
+static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalogue.json.deflate"));
+
+/// The entries of this repository. Unpacked when first asked for (a few milliseconds), each typed when first found.
+static EMBEDDED: LazyLock<BTreeMap<String, Entry>> = LazyLock::new(|| {
+    let mut json = String::new();
+    DeflateDecoder::new(PACKED)
+        .read_to_string(&mut json)
+        .expect("the build script packed it");
+    let entries: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_str(&json).expect("the build script wrote a JSON object");
+    entries
+        .into_iter()
+        .map(|(name, own)| {
+            (
+                name,
+                Entry {
+                    own,
+                    provider: OnceLock::new(),
+                },
+            )
+        })
+        .collect()
+});
+
+struct Entry {
+    /// Without what it inherits.
+    own: Box<RawValue>,
+    provider: OnceLock<Arc<Provider>>,
+}
+
+/// All providers known to this instance, by name.
+#[derive(Clone, Default)]
+pub struct Catalogue {
+    with_embedded: bool,
+    /// From the operator's files. They hide embedded entries of the same name.
+    loaded: IndexMap<String, Arc<Provider>>,
+}
+
+impl Catalogue {
+    /// The entries of this repository.
+    pub fn embedded() -> Self {
+        Self {
+            with_embedded: true,
+            loaded: IndexMap::new(),
+        }
+    }
+
+    /// Adds the entries of a file in Nango's format: a map from name to entry. An entry with a known name replaces ours
+    /// whole. Returns the names.
+    pub fn load_file(&mut self, path: &Path) -> Result<Vec<String>, LoadError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| LoadError::Unreadable {
+            file: file.clone(),
+            source,
+        })?;
+        self.load_yaml(&file, &text)
+    }
+
+    /// Like [`Catalogue::load_file`], from a text. `file` is only used in errors.
+    pub fn load_yaml(&mut self, file: &str, text: &str) -> Result<Vec<String>, LoadError> {
+        let entries: IndexMap<String, Map<String, Value>> =
+            serde_saphyr::from_str(text).map_err(|error| LoadError::NotAMap {
+                file: file.to_owned(),
+                reason: error.to_string(),
+            })?;
+        let mut providers = Vec::with_capacity(entries.len());
+        for name in entries.keys() {
+            ProviderName::parse(name).map_err(|_| LoadError::Name {
+                file: file.to_owned(),
+                name: name.clone(),
+            })?;
+            let raw = self.expanded(file, &entries, name)?;
+            let provider = load::typed(name, raw).map_err(|(key, reason)| LoadError::Key {
+                file: file.to_owned(),
+                name: name.clone(),
+                key,
+                reason,
+            })?;
+            providers.push((name.clone(), Arc::new(provider)));
+        }
+        let names = providers.iter().map(|(name, _)| name.clone()).collect();
+        self.loaded.extend(providers);
+        Ok(names)
+    }
+
+    /// The provider of this name.
+    pub fn find(&self, name: &str) -> Option<Arc<Provider>> {
+        match self.loaded.get(name) {
+            Some(provider) => Some(Arc::clone(provider)),
+            None if self.with_embedded => find_embedded(name),
+            None => None,
+        }
+    }
+
+    /// All providers: ours by name, then the operator's in the order of their files.
+    pub fn iter(&self) -> impl Iterator<Item = Arc<Provider>> + '_ {
+        self.names().into_iter().filter_map(|name| self.find(name))
+    }
+
+    /// All names, without typing the entries behind them.
+    pub fn names(&self) -> Vec<&str> {
+        let ours = self
+            .with_embedded
+            .then(|| EMBEDDED.keys().map(String::as_str))
+            .into_iter()
+            .flatten()
+            .filter(|name| !self.loaded.contains_key(*name));
+        ours.chain(self.loaded.keys().map(String::as_str)).collect()
+    }
+
+    /// An entry of a file with what it inherits: from the same file, from files loaded before, from ours.
+    fn expanded(
+        &self,
+        file: &str,
+        entries: &IndexMap<String, Map<String, Value>>,
+        name: &str,
+    ) -> Result<Map<String, Value>, LoadError> {
+        let mut chain = vec![name];
+        let mut base = None;
+        while let Some(alias) = alias_of(&entries[chain[chain.len() - 1]]) {
+            let unusable = || LoadError::Alias {
+                file: file.to_owned(),
+                name: name.to_owned(),
+                alias: alias.to_owned(),
+            };
+            if entries.contains_key(alias) && !chain.contains(&alias) {
+                chain.push(alias);
+                continue;
+            }
+            // A name may extend what it replaces: `zendesk: {alias: zendesk, …}`.
+            if chain.len() > 1 && chain.contains(&alias) {
+                return Err(unusable());
+            }
+            base = Some(self.find(alias).ok_or_else(unusable)?);
+            break;
+        }
+        let base = base
+            .map(|provider| provider.raw.clone())
+            .unwrap_or_default();
+        Ok(chain
+            .into_iter()
+            .rev()
+            .fold(base, |raw, name| load::merged(&raw, entries[name].clone())))
+    }
+}
+
+impl std::fmt::Debug for Catalogue {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Catalogue")
+            .field("with_embedded", &self.with_embedded)
+            .field("loaded", &self.loaded.keys())
+            .finish()
+    }
+}
+
+fn alias_of(entry: &Map<String, Value>) -> Option<&str> {
+    entry.get("alias")?.as_str()
+}
+
+fn find_embedded(name: &str) -> Option<Arc<Provider>> {
+    let entry = EMBEDDED.get(name)?;
+    let provider = entry.provider.get_or_init(|| {
+        let own: Map<String, Value> =
+            serde_json::from_str(entry.own.get()).expect("a test types every embedded entry");
+        let raw = match alias_of(&own).and_then(find_embedded) {
+            Some(base) => load::merged(&base.raw, own),
+            None => own,
+        };
+        Arc::new(load::typed(name, raw).expect("a test types every embedded entry"))
+    });
+    Some(Arc::clone(provider))
+}
