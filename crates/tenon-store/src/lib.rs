@@ -13,6 +13,7 @@ pub mod operations;
 mod seal;
 mod statement;
 mod store;
+pub mod work;
 
 pub use driver::{Param, Row, Value};
 pub use seal::{SealContext, Sealed};

@@ -21,7 +21,9 @@ fn with<T>(test: impl FnOnce(&Context<'_>) -> T) -> T {
         "team.id": "T1",
         "nested": { "list": ["zero", "one"] },
     }));
-    let credentials = object(json!({ "apiKey": "k/1 2", "username": "ann", "password": "s3cret", "odd": "${password}" }));
+    let credentials = object(
+        json!({ "apiKey": "k/1 2", "username": "ann", "password": "s3cret", "odd": "${password}" }),
+    );
     let scope = Scope::new()
         .with_object("connectionConfig", &config)
         .with_object("credentials", &credentials)
@@ -37,12 +39,18 @@ fn with<T>(test: impl FnOnce(&Context<'_>) -> T) -> T {
 fn placeholders_become_values() {
     let cases = [
         ("plain", "plain"),
-        ("https://${connectionConfig.subdomain}.example", "https://acme.example"),
+        (
+            "https://${connectionConfig.subdomain}.example",
+            "https://acme.example",
+        ),
         ("Bearer ${accessToken}", "Bearer token-1"),
         ("${apiKey}", "k/1 2"),
         ("${credentials.username}:${username}", "ann:ann"),
         ("${connectionConfig.port}", "8080"),
-        ("${connectionConfig.accounts-server}/x", "https://accounts.example.eu/x"),
+        (
+            "${connectionConfig.accounts-server}/x",
+            "https://accounts.example.eu/x",
+        ),
         ("${connectionConfig.team.id}", "T1"),
         ("${connectionConfig.nested.list.1}", "one"),
         ("${random}", "00000000-0000-4000-8000-000000000001"),
@@ -51,7 +59,10 @@ fn placeholders_become_values() {
         ("${connectionConfig.flag}", "${connectionConfig.flag}"),
         ("${connectionConfig.nested}", "${connectionConfig.nested}"),
         ("a ${b", "a ${b"),
-        ("mutation { signIn(u: \"${username}\") { token } }", "mutation { signIn(u: \"ann\") { token } }"),
+        (
+            "mutation { signIn(u: \"${username}\") { token } }",
+            "mutation { signIn(u: \"ann\") { token } }",
+        ),
         // A value that looks like a placeholder is not filled again.
         ("${credentials.odd}", "${password}"),
     ];
@@ -68,9 +79,18 @@ fn the_first_alternative_that_can_be_filled_is_taken() {
         ("${connectionConfig.subdomain} || fallback", "acme"),
         ("${connectionConfig.missing} || fallback", "fallback"),
         ("${connectionConfig.empty} || fallback", "fallback"),
-        ("${connectionConfig.missing} || ${connectionConfig.subdomain}", "acme"),
-        ("${connectionConfig.missing}-${connectionConfig.subdomain} || x-${connectionConfig.subdomain}", "x-acme"),
-        ("${connectionConfig.a} || ${connectionConfig.b}", "${connectionConfig.b}"),
+        (
+            "${connectionConfig.missing} || ${connectionConfig.subdomain}",
+            "acme",
+        ),
+        (
+            "${connectionConfig.missing}-${connectionConfig.subdomain} || x-${connectionConfig.subdomain}",
+            "x-acme",
+        ),
+        (
+            "${connectionConfig.a} || ${connectionConfig.b}",
+            "${connectionConfig.b}",
+        ),
         // Bars without spaces are text.
         ("${username}||${password}", "ann||s3cret"),
     ];
@@ -84,20 +104,41 @@ fn the_first_alternative_that_can_be_filled_is_taken() {
 #[test]
 fn functions_compute_and_nest() {
     let cases = [
-        ("Basic ${base64(${username}:${password})}", "Basic YW5uOnMzY3JldA=="),
-        ("${sha256Hex(abc)}", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-        ("${sha256Base64(abc)}", "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="),
+        (
+            "Basic ${base64(${username}:${password})}",
+            "Basic YW5uOnMzY3JldA==",
+        ),
+        (
+            "${sha256Hex(abc)}",
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        ),
+        (
+            "${sha256Base64(abc)}",
+            "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=",
+        ),
         // RFC 2202, test case 2; the message holds a comma of its own.
-        ("${hmacSha1Hex(what do ya want for nothing?, Jefe)}", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
-        ("${sha256Hex(${base64(${username})})}", "ee3e7c4b4d0a8ea8cac6a08bc8dc15ef14a6c41ccf8aea3b6c3d1d0f8e7a8f3e"),
+        (
+            "${hmacSha1Hex(what do ya want for nothing?, Jefe)}",
+            "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79",
+        ),
+        (
+            "${sha256Hex(${base64(${username})})}",
+            "ee3e7c4b4d0a8ea8cac6a08bc8dc15ef14a6c41ccf8aea3b6c3d1d0f8e7a8f3e",
+        ),
         // Something inside stays open, so the call does.
-        ("${base64(${connectionConfig.missing})}", "${base64(${connectionConfig.missing})}"),
+        (
+            "${base64(${connectionConfig.missing})}",
+            "${base64(${connectionConfig.missing})}",
+        ),
         ("${unknown(x)}", "${unknown(x)}"),
     ];
     with(|context| {
         for (template, text) in cases {
             if template.contains("base64(${username})})") {
-                assert_eq!(render(template, context), render("${sha256Hex(YW5u)}", context));
+                assert_eq!(
+                    render(template, context),
+                    render("${sha256Hex(YW5u)}", context)
+                );
                 continue;
             }
             assert_eq!(render(template, context), text, "{template}");
@@ -134,7 +175,10 @@ fn ed25519_signs_and_rsa_has_a_fingerprint() {
         unresolved("${ed25519Sign(x, ${credentials.broken})}", &context),
         ["ed25519Sign"],
     );
-    assert_eq!(render("${fingerprint(${credentials.broken})}", &context), "${fingerprint(${credentials.broken})}");
+    assert_eq!(
+        render("${fingerprint(${credentials.broken})}", &context),
+        "${fingerprint(${credentials.broken})}"
+    );
 }
 
 #[test]
@@ -145,7 +189,10 @@ fn now_takes_formats_and_shifts() {
         ("${now:x}", "1772694541234"),
         ("${now:YYYY-MM-DDTHH:mm:ss}", "2026-03-05T07:09:01"),
         ("${now:YYYYMMDDTHHmmss[Z]}", "20260305T070901Z"),
-        ("${now:ddd, DD MMM YYYY HH:mm:ss ZZ}", "Thu, 05 Mar 2026 07:09:01 +0000"),
+        (
+            "${now:ddd, DD MMM YYYY HH:mm:ss ZZ}",
+            "Thu, 05 Mar 2026 07:09:01 +0000",
+        ),
         ("${now:D/M/YY h:mm A}", "5/3/26 7:09 AM"),
         ("${now+7:days:YYYY-MM-DD}", "2026-03-12"),
         ("${now+1:minutes:X}", "1772694601"),
@@ -164,9 +211,18 @@ fn now_takes_formats_and_shifts() {
 fn what_is_missing_is_named() {
     let cases: [(&str, &[&str]); 5] = [
         ("${connectionConfig.subdomain}", &[]),
-        ("${connectionConfig.a}${connectionConfig.b}${connectionConfig.a}", &["connectionConfig.a", "connectionConfig.b"]),
-        ("${connectionConfig.a} || ${connectionConfig.subdomain}", &[]),
-        ("${connectionConfig.a} || ${connectionConfig.b}", &["connectionConfig.b"]),
+        (
+            "${connectionConfig.a}${connectionConfig.b}${connectionConfig.a}",
+            &["connectionConfig.a", "connectionConfig.b"],
+        ),
+        (
+            "${connectionConfig.a} || ${connectionConfig.subdomain}",
+            &[],
+        ),
+        (
+            "${connectionConfig.a} || ${connectionConfig.b}",
+            &["connectionConfig.b"],
+        ),
         ("${base64(${connectionConfig.a})}", &["connectionConfig.a"]),
     ];
     with(|context| {
@@ -179,16 +235,35 @@ fn what_is_missing_is_named() {
 #[test]
 fn urls_keep_values_in_their_place() {
     let ok = [
-        ("https://${connectionConfig.subdomain}.example/a", "https://acme.example/a"),
-        ("https://api.example/${apiKey}/x?k=${apiKey}", "https://api.example/k%2F1%202/x?k=k%2F1%202"),
+        (
+            "https://${connectionConfig.subdomain}.example/a",
+            "https://acme.example/a",
+        ),
+        (
+            "https://api.example/${apiKey}/x?k=${apiKey}",
+            "https://api.example/k%2F1%202/x?k=k%2F1%202",
+        ),
         // The host is the field: a port and a whole URL are fine.
-        ("https://${connectionConfig.hostname}/a", "https://support.acme.example:8443/a"),
-        ("${connectionConfig.url}/a", "https://crm.acme.example/base/a"),
-        ("${connectionConfig.missing} || https://fallback.example", "https://fallback.example/"),
+        (
+            "https://${connectionConfig.hostname}/a",
+            "https://support.acme.example:8443/a",
+        ),
+        (
+            "${connectionConfig.url}/a",
+            "https://crm.acme.example/base/a",
+        ),
+        (
+            "${connectionConfig.missing} || https://fallback.example",
+            "https://fallback.example/",
+        ),
     ];
     with(|context| {
         for (template, url) in ok {
-            assert_eq!(render_url(template, context).map(String::from).as_deref(), Ok(url), "{template}");
+            assert_eq!(
+                render_url(template, context).map(String::from).as_deref(),
+                Ok(url),
+                "{template}"
+            );
         }
         // A part of a host cannot break out of it.
         assert!(matches!(
@@ -197,10 +272,14 @@ fn urls_keep_values_in_their_place() {
         ));
         assert_eq!(
             render_url("https://${connectionConfig.missing}.zendesk.com/", context),
-            Err(UrlError::Unresolved(vec!["connectionConfig.missing".to_owned()]))
+            Err(UrlError::Unresolved(vec![
+                "connectionConfig.missing".to_owned()
+            ]))
         );
         assert_eq!(
-            render_url_raw("${connectionConfig.url}/new", context).map(String::from).as_deref(),
+            render_url_raw("${connectionConfig.url}/new", context)
+                .map(String::from)
+                .as_deref(),
             Ok("https://crm.acme.example/base/new")
         );
     });
@@ -224,7 +303,10 @@ fn aws_signatures_match_the_published_example() {
         content_type: Some("application/x-www-form-urlencoded; charset=utf-8"),
     });
     assert_eq!(
-        render("${awsSigV4(${credentials.username}, ${credentials.password}, us-east-1, iam)}", &context),
+        render(
+            "${awsSigV4(${credentials.username}, ${credentials.password}, us-east-1, iam)}",
+            &context
+        ),
         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/iam/aws4_request, \
          SignedHeaders=content-type;host;x-amz-date, \
          Signature=5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7",

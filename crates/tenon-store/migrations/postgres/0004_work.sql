@@ -99,6 +99,8 @@ CREATE TABLE task (
     retry_key TEXT NOT NULL,
     idempotency_key TEXT,
     starts_after_us BIGINT NOT NULL,
+    -- Not begun by then, it expires.
+    start_by_us BIGINT NOT NULL,
     created_at_us BIGINT NOT NULL,
     started_at_us BIGINT,
     finished_at_us BIGINT,
@@ -108,10 +110,17 @@ CREATE TABLE task (
     fence BIGINT NOT NULL,
     attempt BIGINT NOT NULL,
     -- Sealed JSON: output or error.
-    output BYTEA
+    output BYTEA,
+    operation_id TEXT NOT NULL
 );
-CREATE INDEX task_waiting ON task (kind, starts_after_us, pk) WHERE state = 'CREATED';
+-- Claimed group by group, so that one busy environment does not hold up the others.
+CREATE INDEX task_waiting ON task (kind, group_key, starts_after_us, pk) WHERE state = 'CREATED';
+CREATE INDEX task_start_by ON task (start_by_us) WHERE state = 'CREATED';
 CREATE INDEX task_running ON task (lease_expires_at_us) WHERE state = 'STARTED';
+CREATE INDEX task_owner ON task (lease_owner) WHERE state = 'STARTED';
+CREATE INDEX task_group ON task (group_key) WHERE state = 'STARTED';
+CREATE INDEX task_connection ON task (connection_pk) WHERE state IN ('CREATED', 'STARTED');
+CREATE INDEX task_schedule ON task (schedule_pk);
 CREATE INDEX task_retry_key ON task (retry_key);
 CREATE INDEX task_finished ON task (finished_at_us) WHERE finished_at_us IS NOT NULL;
 CREATE UNIQUE INDEX task_idempotency ON task (connection_pk, idempotency_key) WHERE idempotency_key IS NOT NULL;
@@ -137,6 +146,8 @@ CREATE TABLE run (
 );
 CREATE INDEX run_sync ON run (sync_pk, pk);
 CREATE INDEX run_task ON run (task_pk);
+CREATE INDEX run_connection ON run (connection_pk, pk);
+CREATE INDEX run_finished ON run (finished_at_us) WHERE finished_at_us IS NOT NULL;
 
 CREATE TABLE checkpoint (
     connection_pk BIGINT NOT NULL,
@@ -155,4 +166,11 @@ CREATE TABLE function_lock (
     owner TEXT NOT NULL,
     expires_at_us BIGINT NOT NULL,
     PRIMARY KEY (environment_pk, key)
+);
+
+-- One deploy per environment at a time.
+CREATE TABLE deploy_lock (
+    environment_pk BIGINT PRIMARY KEY REFERENCES environment (pk),
+    owner TEXT NOT NULL,
+    expires_at_us BIGINT NOT NULL
 );

@@ -1,0 +1,107 @@
+//! Texts that differ: Postgres skips rows that another node has locked, SQLite has one writer and no row locks.
+
+use crate::Statement;
+
+macro_rules! claim {
+    ($lock:literal) => {
+        concat!(
+            "UPDATE task SET state = 'STARTED', started_at_us = $3, lease_owner = $4, lease_expires_at_us = $5,
+                fence = fence + 1
+            WHERE state = 'CREATED' AND pk IN (
+                SELECT pk FROM task
+                WHERE state = 'CREATED' AND kind = $1 AND group_key = $2 AND starts_after_us <= $3
+                ORDER BY starts_after_us, pk LIMIT $6",
+            $lock,
+            ") RETURNING pk, id, environment_pk, connection_pk, schedule_pk, kind, payload, retry_max, retry_count,
+                fence, attempt, operation_id, created_at_us"
+        )
+    };
+}
+
+macro_rules! due {
+    ($lock:literal) => {
+        concat!(
+            "SELECT sc.pk, sc.environment_pk, s.connection_pk
+            FROM schedule sc JOIN sync s ON s.pk = sc.sync_pk
+            WHERE sc.state = 'STARTED' AND sc.active_task_pk IS NULL AND sc.next_at_us <= $1
+            ORDER BY sc.next_at_us LIMIT $2",
+            $lock
+        )
+    };
+}
+
+macro_rules! lost {
+    ($which:literal, $lock:literal) => {
+        concat!(
+            "SELECT pk, id, environment_pk, connection_pk, schedule_pk, kind, state, payload, retry_max, retry_count,
+                fence, attempt, operation_id, created_at_us
+            FROM task WHERE ",
+            $which,
+            $lock
+        )
+    };
+}
+
+pub(crate) static TASKS_CLAIM: Statement = Statement {
+    name: "work::dialect::TASKS_CLAIM",
+    text: claim!(" FOR UPDATE SKIP LOCKED"),
+    sqlite: Some(claim!("")),
+};
+
+pub(crate) static SCHEDULES_DUE: Statement = Statement {
+    name: "work::dialect::SCHEDULES_DUE",
+    text: due!(" FOR UPDATE OF sc SKIP LOCKED"),
+    sqlite: Some(due!("")),
+};
+
+/// Tasks whose lease is over: their node is gone or was paused.
+pub(crate) static TASKS_LOST: Statement = Statement {
+    name: "work::dialect::TASKS_LOST",
+    text: lost!(
+        "state = 'STARTED' AND lease_expires_at_us <= $1 ORDER BY lease_expires_at_us LIMIT $2",
+        " FOR UPDATE SKIP LOCKED"
+    ),
+    sqlite: Some(lost!(
+        "state = 'STARTED' AND lease_expires_at_us <= $1 ORDER BY lease_expires_at_us LIMIT $2",
+        ""
+    )),
+};
+
+/// Tasks that a node of this name left behind.
+pub(crate) static TASKS_OWNED: Statement = Statement {
+    name: "work::dialect::TASKS_OWNED",
+    text: lost!(
+        "state = 'STARTED' AND lease_owner = $1 LIMIT $2",
+        " FOR UPDATE SKIP LOCKED"
+    ),
+    sqlite: Some(lost!("state = 'STARTED' AND lease_owner = $1 LIMIT $2", "")),
+};
+
+/// Tasks that nobody began in time.
+pub(crate) static TASKS_EXPIRED: Statement = Statement {
+    name: "work::dialect::TASKS_EXPIRED",
+    text: lost!(
+        "state = 'CREATED' AND start_by_us <= $1 ORDER BY start_by_us LIMIT $2",
+        " FOR UPDATE SKIP LOCKED"
+    ),
+    sqlite: Some(lost!(
+        "state = 'CREATED' AND start_by_us <= $1 ORDER BY start_by_us LIMIT $2",
+        ""
+    )),
+};
+
+/// Holds a task for the rest of the transaction, if its fence is still the caller's.
+pub(crate) static TASK_HOLD: Statement = Statement {
+    name: "work::dialect::TASK_HOLD",
+    text: "SELECT pk FROM task WHERE pk = $1 AND fence = $2 AND state = 'STARTED' FOR UPDATE",
+    sqlite: Some("SELECT pk FROM task WHERE pk = $1 AND fence = $2 AND state = 'STARTED'"),
+};
+
+pub(crate) static ALL: &[&Statement] = &[
+    &TASKS_CLAIM,
+    &SCHEDULES_DUE,
+    &TASKS_LOST,
+    &TASKS_OWNED,
+    &TASKS_EXPIRED,
+    &TASK_HOLD,
+];

@@ -1,0 +1,10 @@
+//! Deployed functions, schedules, tasks, runs, checkpoints and locks.
+
+pub mod checkpoints;
+pub mod deployments;
+mod dialect;
+pub mod functions;
+pub mod runs;
+pub mod subjects;
+pub mod syncs;
+pub mod tasks;
