@@ -3,6 +3,7 @@
 //! [`WorkerPool`] is the host's side: it starts `tenon worker` processes and speaks frames with them. [`worker::main`] is
 //! what such a process does from its first instruction to its last.
 
+pub mod compile;
 mod pool;
 pub mod worker;
 

@@ -1,0 +1,85 @@
+(function (definition, require) {
+    "use strict";
+    const problems = [];
+    const out = { problems };
+    if (definition === null || typeof definition !== "object") {
+        problems.push("the default export is not a definition");
+        return JSON.stringify(out);
+    }
+    const isSchema = (value) => value !== null && typeof value === "object" && "_zod" in value;
+    const text = (key) => {
+        const value = definition[key];
+        if (value === undefined || value === null) return undefined;
+        if (typeof value !== "string") problems.push("`" + key + "` must be a text");
+        return String(value);
+    };
+    const texts = (key) => {
+        const value = definition[key];
+        if (value === undefined || value === null) return [];
+        if (!Array.isArray(value) || value.some((item) => typeof item !== "string")) {
+            problems.push("`" + key + "` must be a list of texts");
+            return [];
+        }
+        return value;
+    };
+    const convert = (schema, what) => {
+        if (schema === undefined || schema === null) return undefined;
+        if (!isSchema(schema)) {
+            problems.push(what + " must be a zod schema (zod 4)");
+            return undefined;
+        }
+        try {
+            const json = require("zod").toJSONSchema(schema, {
+                target: "draft-7",
+                unrepresentable: "any",
+                override: ({ zodSchema, jsonSchema }) => {
+                    const type = zodSchema._zod.def.type;
+                    if (type === "date") {
+                        jsonSchema.type = "string";
+                        jsonSchema.format = "date-time";
+                    } else if (type === "void") {
+                        jsonSchema.type = "null";
+                    }
+                },
+            });
+            delete json.$schema;
+            return json;
+        } catch (error) {
+            problems.push(what + " has no JSON schema: " + (error && error.message));
+            return undefined;
+        }
+    };
+    const endpoint = (value) => {
+        if (value === null || typeof value !== "object" || typeof value.path !== "string") {
+            problems.push("an endpoint is `{ method, path }`");
+            return [];
+        }
+        const group = value.group === undefined ? {} : { group: String(value.group) };
+        return [{ method: String(value.method ?? "GET"), path: value.path, ...group }];
+    };
+
+    if (typeof definition.exec !== "function") problems.push("`exec` must be a function");
+    out.description = text("description");
+    if (out.description === undefined) problems.push("a function needs a `description`");
+    out.version = text("version");
+    out.scopes = texts("scopes");
+    const endpoints = Array.isArray(definition.endpoints) ? definition.endpoints : definition.endpoint ? [definition.endpoint] : [];
+    out.endpoints = endpoints.flatMap(endpoint);
+    out.frequency = text("frequency");
+    out.autoStart = definition.autoStart === true;
+    out.trackDeletes = definition.trackDeletes === true;
+    out.syncType = text("syncType");
+    out.webhookSubscriptions = texts("webhookSubscriptions");
+    out.event = text("event");
+    if (definition.models !== undefined && definition.models !== null) {
+        out.models = {};
+        for (const name of Object.keys(definition.models)) {
+            const schema = convert(definition.models[name], "model `" + name + "`");
+            if (schema !== undefined) out.models[name] = schema;
+        }
+    }
+    out.metadata = convert(definition.metadata, "`metadata`");
+    out.input = convert(definition.input, "`input`");
+    out.output = convert(definition.output, "`output`");
+    return JSON.stringify(out);
+})

@@ -1,0 +1,547 @@
+//! Imports and exports of a file, rewritten so that its statements can stand in a function.
+//!
+//! Every use of an imported name becomes a property of the imported module (`__tenon_import_0.name`), read at the time
+//! of use: so cyclic imports see each other's later values, as the language says.
+
+use std::collections::HashMap;
+
+use oxc::{
+    allocator::{Allocator, ArenaVec},
+    ast::{
+        ast::{
+            Argument, BindingPattern, ClassType, Declaration, ExportDefaultDeclaration,
+            ExportDefaultDeclarationKind, Expression, FunctionType, IdentifierName,
+            ImportDeclaration, ImportDeclarationSpecifier, ModuleExportName, NumberBase, Program,
+            Statement, VariableDeclarationKind, VariableDeclarator,
+        },
+        builder::AstBuilder,
+    },
+    ast_visit::{VisitMut, walk_mut},
+    semantic::{ReferenceId, Scoping, SemanticBuilder, SymbolId},
+    span::{SPAN, Span},
+    str::Str,
+    syntax::scope::ScopeFlags,
+};
+
+use super::{
+    diagnostic::{CompileError, Diagnostic},
+    imports::{self, Import},
+};
+
+/// Holds the default export where the source gives it no name.
+const DEFAULT: &str = "__tenon_default_export";
+
+/// A module that a file asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) specifier: String,
+    /// Where the specifier stands, in bytes.
+    pub(super) span: (usize, usize),
+    pub(super) kind: RequestKind,
+}
+
+/// How a module is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RequestKind {
+    /// `import ... from`.
+    Static,
+    /// `import(...)`.
+    Dynamic,
+}
+
+/// What was taken out of the program.
+#[derive(Debug, Default)]
+pub(super) struct Rewritten {
+    pub(super) requests: Vec<Request>,
+    pub(super) exports: Vec<(String, String)>,
+    pub(super) passed_on: Vec<usize>,
+    pub(super) common_js: bool,
+}
+
+/// Name of the variable that holds the module of a request.
+pub(super) fn variable(request: usize) -> String {
+    format!("__tenon_import_{request}")
+}
+
+/// Name of the variable that holds the default export of a module that is not part of the bundle.
+pub(super) fn default_variable(request: usize) -> String {
+    format!("__tenon_default_{request}")
+}
+
+/// Name of the function that loads the module of a dynamic request.
+pub(super) fn dynamic_variable(request: usize) -> String {
+    format!("__tenon_dynamic_{request}")
+}
+
+/// Rewrites a program whose types are gone already.
+pub(super) fn rewrite<'a>(
+    path: &str,
+    source: &str,
+    allocator: &'a Allocator,
+    program: &mut Program<'a>,
+) -> Result<Rewritten, CompileError> {
+    let scoping = SemanticBuilder::new()
+        .build(program)
+        .semantic
+        .into_scoping();
+    let mut rewriter = Rewriter {
+        path,
+        source,
+        builder: AstBuilder::new(allocator),
+        scoping,
+        bindings: HashMap::new(),
+        depth: 0,
+        out: Rewritten::default(),
+        diagnostics: Vec::new(),
+    };
+    rewriter.take_statements(program, allocator);
+    program.directives.clear();
+    rewriter.visit_program(program);
+    if rewriter.diagnostics.is_empty() {
+        Ok(rewriter.out)
+    } else {
+        let diagnostics = rewriter.diagnostics;
+        Err(CompileError { diagnostics })
+    }
+}
+
+/// What an imported name stands for.
+#[derive(Clone, Debug)]
+enum Binding {
+    Namespace(usize),
+    Member(usize, String),
+    /// The default export of a module that is not part of the bundle.
+    OutsideDefault(usize),
+}
+
+struct Rewriter<'s, 'a> {
+    path: &'s str,
+    source: &'s str,
+    builder: AstBuilder<'a>,
+    scoping: Scoping,
+    bindings: HashMap<SymbolId, Binding>,
+    /// Functions around the current place.
+    depth: usize,
+    out: Rewritten,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Rewriter<'_, 'a> {
+    fn take_statements(&mut self, program: &mut Program<'a>, allocator: &'a Allocator) {
+        let statements = std::mem::replace(&mut program.body, ArenaVec::new_in(&self.builder));
+        // Imports are bound first: an export of an imported name may stand above its import.
+        for statement in &statements {
+            if let Statement::ImportDeclaration(import) = statement {
+                self.bind(import);
+            }
+        }
+        let mut seen_module_syntax = false;
+        let mut next_import = 0;
+        let imports = self.out.requests.len();
+        for statement in statements {
+            seen_module_syntax |= statement.is_module_declaration();
+            match statement {
+                Statement::ImportDeclaration(_) => next_import += 1,
+                statement => self.take_statement(statement, program, allocator),
+            }
+        }
+        debug_assert_eq!(next_import, imports);
+        self.out.common_js = !seen_module_syntax;
+    }
+
+    fn take_statement(
+        &mut self,
+        statement: Statement<'a>,
+        program: &mut Program<'a>,
+        allocator: &'a Allocator,
+    ) {
+        match statement {
+            Statement::ExportAllDeclaration(export) => {
+                let request = self.request(
+                    &export.source.value,
+                    export.source.span,
+                    RequestKind::Static,
+                );
+                match &export.exported {
+                    Some(name) => self.export(name.name().as_str(), variable(request)),
+                    None => self.out.passed_on.push(request),
+                }
+            }
+            Statement::ExportFromDeclaration(export) => {
+                let request = self.request(
+                    &export.source.value,
+                    export.source.span,
+                    RequestKind::Static,
+                );
+                for specifier in &export.specifiers {
+                    let binding = self.member(
+                        request,
+                        specifier.local.name().as_str(),
+                        &export.source.value,
+                    );
+                    self.export(specifier.exported.name().as_str(), text_of(&binding));
+                }
+            }
+            Statement::ExportNamedDeclaration(export) => {
+                for specifier in &export.specifiers {
+                    if let ModuleExportName::IdentifierReference(local) = &specifier.local {
+                        let text = self
+                            .binding_of(local.reference_id.get())
+                            .map_or_else(|| local.name.to_string(), |binding| text_of(&binding));
+                        self.export(specifier.exported.name().as_str(), text);
+                    }
+                }
+            }
+            Statement::ExportDeclaration(export) => {
+                let declaration = export.unbox().declaration;
+                self.export_declared(&declaration);
+                program.body.push(Statement::from(declaration));
+            }
+            Statement::ExportDefaultDeclaration(export) => {
+                let statement = self.take_default(export.unbox(), allocator);
+                program.body.extend(statement);
+            }
+            Statement::TSExportAssignment(export) => {
+                self.complain(
+                    export.span,
+                    "`export =` cannot be bundled",
+                    "use `export default`",
+                );
+            }
+            other => program.body.push(other),
+        }
+    }
+
+    fn bind(&mut self, import: &ImportDeclaration<'a>) {
+        let specifier = import.source.value.as_str();
+        let request = self.request(specifier, import.source.span, RequestKind::Static);
+        for named in import.specifiers.iter().flatten() {
+            let (local, binding) = match named {
+                ImportDeclarationSpecifier::ImportSpecifier(named) => (
+                    &named.local,
+                    self.member(request, named.imported.name().as_str(), specifier),
+                ),
+                ImportDeclarationSpecifier::ImportDefaultSpecifier(named) => {
+                    (&named.local, self.member(request, "default", specifier))
+                }
+                ImportDeclarationSpecifier::ImportNamespaceSpecifier(named) => {
+                    (&named.local, Binding::Namespace(request))
+                }
+            };
+            if let Some(symbol) = local.symbol_id.get() {
+                self.bindings.insert(symbol, binding);
+            }
+        }
+    }
+
+    fn member(&self, request: usize, name: &str, specifier: &str) -> Binding {
+        let outside = matches!(imports::judge(specifier), Import::Offered(_));
+        if outside && name == "default" {
+            Binding::OutsideDefault(request)
+        } else {
+            Binding::Member(request, name.to_owned())
+        }
+    }
+
+    fn request(&mut self, specifier: &str, span: Span, kind: RequestKind) -> usize {
+        if let Import::Refused(advice) = imports::judge(specifier) {
+            self.complain(
+                span,
+                &format!("functions cannot import `{specifier}`"),
+                advice,
+            );
+        }
+        self.out.requests.push(Request {
+            specifier: specifier.to_owned(),
+            span: (span.start as usize, span.end as usize),
+            kind,
+        });
+        self.out.requests.len() - 1
+    }
+
+    fn export(&mut self, name: &str, text: String) {
+        self.out.exports.push((name.to_owned(), text));
+    }
+
+    fn export_declared(&mut self, declaration: &Declaration<'a>) {
+        match declaration {
+            Declaration::VariableDeclaration(variables) => {
+                let mut names = Vec::new();
+                for declarator in &variables.declarations {
+                    bound_names(&declarator.id, &mut names);
+                }
+                for name in names {
+                    self.export(&name, name.clone());
+                }
+            }
+            Declaration::FunctionDeclaration(function) => {
+                if let Some(id) = &function.id {
+                    self.export(&id.name, id.name.to_string());
+                }
+            }
+            Declaration::ClassDeclaration(class) => {
+                if let Some(id) = &class.id {
+                    self.export(&id.name, id.name.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The statement that is left of a default export.
+    fn take_default(
+        &mut self,
+        export: ExportDefaultDeclaration<'a>,
+        allocator: &'a Allocator,
+    ) -> Option<Statement<'a>> {
+        let _ = allocator;
+        let value = match export.declaration {
+            ExportDefaultDeclarationKind::FunctionDeclaration(mut function) => {
+                if let Some(id) = &function.id {
+                    self.export("default", id.name.to_string());
+                    return Some(Statement::FunctionDeclaration(function));
+                }
+                function.r#type = FunctionType::FunctionExpression;
+                Expression::FunctionExpression(function)
+            }
+            ExportDefaultDeclarationKind::ClassDeclaration(mut class) => {
+                if let Some(id) = &class.id {
+                    self.export("default", id.name.to_string());
+                    return Some(Statement::ClassDeclaration(class));
+                }
+                class.r#type = ClassType::ClassExpression;
+                Expression::ClassExpression(class)
+            }
+            ExportDefaultDeclarationKind::TSInterfaceDeclaration(_) => return None,
+            expression => expression.into_expression(),
+        };
+        self.export("default", DEFAULT.to_owned());
+        let builder = &self.builder;
+        let pattern = BindingPattern::new_binding_identifier(SPAN, DEFAULT, builder);
+        let declarator = VariableDeclarator::new(SPAN, pattern, None, Some(value), false, builder);
+        let kind = VariableDeclarationKind::Const;
+        let declaration =
+            Declaration::new_variable_declaration(export.span, kind, [declarator], false, builder);
+        Some(Statement::from(declaration))
+    }
+
+    fn binding_of(&self, reference: Option<ReferenceId>) -> Option<Binding> {
+        let symbol = self.scoping.get_reference(reference?).symbol_id()?;
+        self.bindings.get(&symbol).cloned()
+    }
+
+    fn expression_of(&self, binding: &Binding, span: Span) -> Expression<'a> {
+        let builder = &self.builder;
+        let identifier = |name: String| {
+            Expression::new_identifier(span, Str::from_str_in(&name, builder), builder)
+        };
+        match binding {
+            Binding::Namespace(request) => identifier(variable(*request)),
+            Binding::OutsideDefault(request) => identifier(default_variable(*request)),
+            Binding::Member(request, name) if is_identifier(name) => {
+                let name = IdentifierName::new(span, Str::from_str_in(name, builder), builder);
+                Expression::new_static_member_expression(
+                    span,
+                    identifier(variable(*request)),
+                    name,
+                    false,
+                    builder,
+                )
+            }
+            Binding::Member(request, name) => {
+                let name = Expression::new_string_literal(
+                    span,
+                    Str::from_str_in(name, builder),
+                    None,
+                    builder,
+                );
+                Expression::new_computed_member_expression(
+                    span,
+                    identifier(variable(*request)),
+                    name,
+                    false,
+                    builder,
+                )
+            }
+        }
+    }
+
+    fn complain(&mut self, span: Span, message: &str, hint: &str) {
+        let (start, end) = (span.start as usize, span.end as usize);
+        let diagnostic = Diagnostic::at(self.path, self.source, start, end, message.to_owned());
+        self.diagnostics.push(diagnostic.with_hint(hint));
+    }
+
+    fn take_dynamic(&mut self, expression: &mut Expression<'a>) {
+        let Expression::ImportExpression(import) = expression else {
+            return;
+        };
+        let span = import.span;
+        let Expression::StringLiteral(specifier) = &import.source else {
+            self.complain(
+                span,
+                "only a literal can be imported dynamically",
+                "import the module at the top of the file",
+            );
+            return;
+        };
+        let (specifier, at) = (specifier.value.to_string(), specifier.span);
+        let request = self.request(&specifier, at, RequestKind::Dynamic);
+        let builder = &self.builder;
+        let name = Str::from_str_in(&dynamic_variable(request), builder);
+        let callee = Expression::new_identifier(span, name, builder);
+        let arguments: [Argument<'a>; 0] = [];
+        *expression =
+            Expression::new_call_expression(span, callee, None, arguments, false, builder);
+    }
+
+    /// `require("x")` by hand works for what the sandbox offers and for nothing else.
+    fn check_require(&mut self, callee: &Expression<'a>, arguments: &[Argument<'a>]) {
+        let Expression::Identifier(name) = callee else {
+            return;
+        };
+        let global = name
+            .reference_id
+            .get()
+            .is_some_and(|id| self.scoping.get_reference(id).symbol_id().is_none());
+        if let ("require", true, [Argument::StringLiteral(specifier)]) =
+            (name.name.as_str(), global, arguments)
+        {
+            let (text, span) = (specifier.value.as_str(), specifier.span);
+            let message = format!("functions cannot require `{text}`");
+            match imports::judge(text) {
+                Import::Offered(_) => {}
+                Import::Refused(advice) => self.complain(span, &message, advice),
+                Import::File | Import::Sdk => {
+                    self.complain(span, &message, "use an `import` statement")
+                }
+            }
+        }
+    }
+}
+
+impl<'a> VisitMut<'a> for Rewriter<'_, 'a> {
+    fn visit_expression(&mut self, expression: &mut Expression<'a>) {
+        match expression {
+            Expression::Identifier(name) => {
+                if let Some(binding) = self.binding_of(name.reference_id.get()) {
+                    *expression = self.expression_of(&binding, name.span);
+                }
+                return;
+            }
+            Expression::ImportExpression(_) => self.take_dynamic(expression),
+            Expression::ImportMeta(meta) => {
+                let span = meta.span;
+                self.complain(
+                    span,
+                    "`import.meta` is not available in functions",
+                    "bundles have no location",
+                );
+            }
+            Expression::AwaitExpression(wait) if self.depth == 0 => {
+                let span = wait.span;
+                self.complain(
+                    span,
+                    "`await` is not available at the top of a file",
+                    "move it into `exec`",
+                );
+            }
+            _ => {}
+        }
+        walk_mut::walk_expression(self, expression);
+    }
+
+    fn visit_call_expression(&mut self, call: &mut oxc::ast::ast::CallExpression<'a>) {
+        self.check_require(&call.callee, &call.arguments);
+        let imported = match &call.callee {
+            Expression::Identifier(name) => self.binding_of(name.reference_id.get()),
+            _ => None,
+        };
+        walk_mut::walk_call_expression(self, call);
+        // `(0, module.name)()` keeps the module from becoming `this`.
+        if let Some(Binding::Member(..)) = imported {
+            let builder = &self.builder;
+            let zero =
+                Expression::new_numeric_literal(SPAN, 0.0, None, NumberBase::Decimal, builder);
+            let callee = std::mem::replace(
+                &mut call.callee,
+                Expression::new_null_literal(SPAN, builder),
+            );
+            call.callee = Expression::new_sequence_expression(SPAN, [zero, callee], builder);
+        }
+    }
+
+    fn visit_object_property(&mut self, property: &mut oxc::ast::ast::ObjectProperty<'a>) {
+        if let (true, Expression::Identifier(name)) = (property.shorthand, &property.value) {
+            property.shorthand = self.binding_of(name.reference_id.get()).is_none();
+        }
+        walk_mut::walk_object_property(self, property);
+    }
+
+    fn visit_function(&mut self, function: &mut oxc::ast::ast::Function<'a>, flags: ScopeFlags) {
+        self.depth += 1;
+        walk_mut::walk_function(self, function, flags);
+        self.depth -= 1;
+    }
+
+    fn visit_arrow_function_expression(
+        &mut self,
+        arrow: &mut oxc::ast::ast::ArrowFunctionExpression<'a>,
+    ) {
+        self.depth += 1;
+        walk_mut::walk_arrow_function_expression(self, arrow);
+        self.depth -= 1;
+    }
+
+    fn visit_for_of_statement(&mut self, statement: &mut oxc::ast::ast::ForOfStatement<'a>) {
+        if statement.r#await && self.depth == 0 {
+            self.complain(
+                statement.span,
+                "`for await` is not available at the top of a file",
+                "move it into `exec`",
+            );
+        }
+        walk_mut::walk_for_of_statement(self, statement);
+    }
+}
+
+fn text_of(binding: &Binding) -> String {
+    match binding {
+        Binding::Namespace(request) => variable(*request),
+        Binding::OutsideDefault(request) => default_variable(*request),
+        Binding::Member(request, name) => {
+            format!(
+                "{}[{}]",
+                variable(*request),
+                serde_json::Value::from(name.as_str())
+            )
+        }
+    }
+}
+
+fn is_identifier(name: &str) -> bool {
+    oxc::syntax::identifier::is_identifier_name(name)
+}
+
+fn bound_names(pattern: &BindingPattern<'_>, names: &mut Vec<String>) {
+    match pattern {
+        BindingPattern::BindingIdentifier(name) => names.push(name.name.to_string()),
+        BindingPattern::ObjectPattern(object) => {
+            for property in &object.properties {
+                bound_names(&property.value, names);
+            }
+            if let Some(rest) = &object.rest {
+                bound_names(&rest.argument, names);
+            }
+        }
+        BindingPattern::ArrayPattern(array) => {
+            for element in array.elements.iter().flatten() {
+                bound_names(element, names);
+            }
+            if let Some(rest) = &array.rest {
+                bound_names(&rest.argument, names);
+            }
+        }
+        BindingPattern::AssignmentPattern(assignment) => bound_names(&assignment.left, names),
+    }
+}
