@@ -1,7 +1,7 @@
 //! Connections: the row, what it is found by, what changes.
 
 mod lookup;
-pub(crate) mod statements;
+mod statements;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -340,7 +340,7 @@ impl Tx {
             .map(|_| ())
     }
 
-    async fn seal_credentials(
+    pub(crate) async fn seal_credentials(
         &self,
         environment: EnvironmentPk,
         pk: ConnectionPk,

@@ -3,28 +3,20 @@
 //! [`Store`] is one database, SQLite or Postgres. Changes go through [`Store::write`], plain reads through
 //! [`Store::reader`]. Statements are written once (see [`statements!`]) and prepared on both databases by a test.
 
+pub mod auth;
 pub mod connect_sessions;
 pub mod connections;
 mod driver;
 pub mod environments;
-mod error;
-mod instance_key;
 pub mod integrations;
 pub mod messages;
-mod migrations;
 pub mod operations;
-mod postgres;
 mod seal;
-mod sqlite;
 mod statement;
 mod store;
-mod transaction;
 pub mod work;
 
-pub use driver::{FromValue, Param, Row, Value};
-pub use error::StoreError;
-pub use instance_key::parse_instance_key;
-pub use seal::{Opener, SealContext, Sealed, Sealer};
-pub use statement::{Statement, registered};
-pub use store::{DatabaseUrl, Reader, Store, StoreOptions};
-pub use transaction::{Queries, Tx};
+pub use driver::{Param, Row, Value};
+pub use seal::{SealContext, Sealed};
+pub use statement::Statement;
+pub use store::{DatabaseUrl, Reader, Store, StoreError, StoreOptions, Tx};

@@ -5,8 +5,11 @@
 
 pub mod direct;
 pub mod flow;
+pub mod oauth2;
 pub mod refresh;
 pub mod refresher;
+pub mod request;
+pub mod sign;
 pub mod sockets;
 
 pub use refresher::Refresher;

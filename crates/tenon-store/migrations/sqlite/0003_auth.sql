@@ -29,5 +29,7 @@ CREATE TABLE refresh_lease (
     intent_fingerprint BLOB,
     intent_at_us BIGINT,
     -- The old token was tried once more after an intent without outcome.
-    intent_retried BOOLEAN NOT NULL
+    intent_retried BOOLEAN NOT NULL,
+    -- The provider asked to be left alone until then (Retry-After).
+    cool_until_us BIGINT
 );

@@ -1,6 +1,6 @@
 //! Texts that differ: Postgres skips rows that another node has locked, SQLite has one writer and no row locks.
 
-use crate::statements;
+use crate::Statement;
 
 macro_rules! claim {
     ($lock:literal) => {
@@ -42,35 +42,66 @@ macro_rules! lost {
     };
 }
 
-statements! {
-    TASKS_CLAIM = claim!(" FOR UPDATE SKIP LOCKED"), sqlite: claim!("");
+pub(crate) static TASKS_CLAIM: Statement = Statement {
+    name: "work::dialect::TASKS_CLAIM",
+    text: claim!(" FOR UPDATE SKIP LOCKED"),
+    sqlite: Some(claim!("")),
+};
 
-    SCHEDULES_DUE = due!(" FOR UPDATE OF sc SKIP LOCKED"), sqlite: due!("");
+pub(crate) static SCHEDULES_DUE: Statement = Statement {
+    name: "work::dialect::SCHEDULES_DUE",
+    text: due!(" FOR UPDATE OF sc SKIP LOCKED"),
+    sqlite: Some(due!("")),
+};
 
-    /// Tasks whose lease is over: their node is gone or was paused.
-    TASKS_LOST = lost!(
+/// Tasks whose lease is over: their node is gone or was paused.
+pub(crate) static TASKS_LOST: Statement = Statement {
+    name: "work::dialect::TASKS_LOST",
+    text: lost!(
         "state = 'STARTED' AND lease_expires_at_us <= $1 ORDER BY lease_expires_at_us LIMIT $2",
         " FOR UPDATE SKIP LOCKED"
-    ), sqlite: lost!(
+    ),
+    sqlite: Some(lost!(
         "state = 'STARTED' AND lease_expires_at_us <= $1 ORDER BY lease_expires_at_us LIMIT $2",
         ""
-    );
+    )),
+};
 
-    /// Tasks that a node of this name left behind.
-    TASKS_OWNED = lost!(
+/// Tasks that a node of this name left behind.
+pub(crate) static TASKS_OWNED: Statement = Statement {
+    name: "work::dialect::TASKS_OWNED",
+    text: lost!(
         "state = 'STARTED' AND lease_owner = $1 LIMIT $2",
         " FOR UPDATE SKIP LOCKED"
-    ), sqlite: lost!("state = 'STARTED' AND lease_owner = $1 LIMIT $2", "");
+    ),
+    sqlite: Some(lost!("state = 'STARTED' AND lease_owner = $1 LIMIT $2", "")),
+};
 
-    /// Tasks that nobody began in time.
-    TASKS_EXPIRED = lost!(
+/// Tasks that nobody began in time.
+pub(crate) static TASKS_EXPIRED: Statement = Statement {
+    name: "work::dialect::TASKS_EXPIRED",
+    text: lost!(
         "state = 'CREATED' AND start_by_us <= $1 ORDER BY start_by_us LIMIT $2",
         " FOR UPDATE SKIP LOCKED"
-    ), sqlite: lost!(
+    ),
+    sqlite: Some(lost!(
         "state = 'CREATED' AND start_by_us <= $1 ORDER BY start_by_us LIMIT $2",
         ""
-    );
+    )),
+};
 
-    /// Holds a task for the rest of the transaction, if its fence is still the caller's.
-    TASK_HOLD = "SELECT pk FROM task WHERE pk = $1 AND fence = $2 AND state = 'STARTED' FOR UPDATE", sqlite: "SELECT pk FROM task WHERE pk = $1 AND fence = $2 AND state = 'STARTED'";
-}
+/// Holds a task for the rest of the transaction, if its fence is still the caller's.
+pub(crate) static TASK_HOLD: Statement = Statement {
+    name: "work::dialect::TASK_HOLD",
+    text: "SELECT pk FROM task WHERE pk = $1 AND fence = $2 AND state = 'STARTED' FOR UPDATE",
+    sqlite: Some("SELECT pk FROM task WHERE pk = $1 AND fence = $2 AND state = 'STARTED'"),
+};
+
+pub(crate) static ALL: &[&Statement] = &[
+    &TASKS_CLAIM,
+    &SCHEDULES_DUE,
+    &TASKS_LOST,
+    &TASKS_OWNED,
+    &TASKS_EXPIRED,
+    &TASK_HOLD,
+];

@@ -2,7 +2,7 @@
 
 pub mod checkpoints;
 pub mod deployments;
-pub(crate) mod dialect;
+mod dialect;
 pub mod functions;
 pub mod runs;
 pub mod subjects;
