@@ -103,11 +103,35 @@ macro_rules! names {
 
 names! {
     /// `connection_id`: chosen by the app, or a UUIDv4 (auth-and-proxy.md, 3.3).
-    ConnectionId(|c| c.is_ascii_alphanumeric() || ",.;:=+~[]|@${}\"'\\/_ -".contains(c));
+    ConnectionId(is_connection_id_char);
     /// `provider_config_key`, also called `unique_key` (auth-and-proxy.md, 3.2).
-    IntegrationKey(|c| c.is_ascii_alphanumeric() || "~:.@ _-".contains(c));
+    IntegrationKey(is_integration_key_char);
     /// Name of a catalogue entry (auth-and-proxy.md, 3.2).
     ProviderName(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+}
+
+/// Whether a character may stand in a `connection_id` of a path or query (auth-and-proxy.md, 3.3).
+pub fn is_connection_id_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || ",.;:=+~[]|@${}\"'\\/_ -".contains(c)
+}
+
+/// Whether a character may stand in a `provider_config_key` (auth-and-proxy.md, 3.2).
+pub fn is_integration_key_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "~:.@ _-".contains(c)
+}
+
+impl ConnectionId {
+    /// Wraps an id that an import brings, or that is stored already. The reference checks its characters only where it
+    /// stands in a path or query, and takes even an empty one; longer than 255 characters or with NUL is refused.
+    pub fn imported(text: &str) -> Result<Self, NameError> {
+        if text.chars().count() > crate::limits::NAME_CHARS {
+            return Err(NameError::TooLong);
+        }
+        if text.contains('\0') {
+            return Err(NameError::Character('\0'));
+        }
+        Ok(Self(text.to_owned()))
+    }
 }
 
 fn check(text: &str, allowed: fn(char) -> bool) -> Result<(), NameError> {
