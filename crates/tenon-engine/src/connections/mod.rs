@@ -1,1 +1,17 @@
-//! Connections: list, get, import, metadata, delete.
+//! Connections: stored, labelled, deleted.
+//!
+//! [`save`] is the one way a connection is stored, whoever obtained its credentials; [`settle`] follows once its
+//! transaction has committed. Reading credentials for use is `auth::refresh::fresh`.
+
+mod change;
+mod delete;
+pub mod expiry;
+mod save;
+pub mod sessions;
+pub mod tags;
+mod webhook;
+
+pub use change::{ChangeError, ConnectionPatch, MetadataChange, change_metadata, patch};
+pub use delete::{delete, delete_in};
+pub use save::{AuthOperation, NewConnection, SavedConnection, SettleError, save, settle, store};
+pub use webhook::{AuthFailure, announce_failure};
