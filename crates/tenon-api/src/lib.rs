@@ -1,1 +1,21 @@
+//! HTTP: the public API, the connect pages and the getting-started pages.
+//!
+//! [`router`] turns an [`App`] into the service that listens. Each area of the API is a module of [`public`] with one
+//! file per endpoint; what every endpoint stands on is here: who calls ([`caller`]), what comes in ([`body`], [`query`],
+//! [`validate`]) and how failure looks ([`error`]).
 
+mod app;
+pub mod body;
+pub mod caller;
+pub mod error;
+mod middleware;
+pub mod public;
+pub mod query;
+mod router;
+mod uri;
+pub mod validate;
+
+pub use app::App;
+pub use error::{ApiError, ErrorCode, Issue};
+pub use router::router;
+pub use uri::UriParams;

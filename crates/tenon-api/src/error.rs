@@ -1,0 +1,321 @@
+//! How failure looks on the wire (auth-and-proxy.md, 1.3).
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tenon_store::StoreError;
+
+macro_rules! codes {
+    ($($name:ident = $text:literal,)*) => {
+        /// Machine-readable reason of a failure.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ErrorCode {
+            $(#[doc = concat!("`", $text, "`")] $name,)*
+        }
+
+        impl ErrorCode {
+            /// The word on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    // Requests
+    InvalidBody = "invalid_body",
+    InvalidQueryParams = "invalid_query_params",
+    InvalidUriParams = "invalid_uri_params",
+    InvalidHeaders = "invalid_headers",
+    InvalidJson = "invalid_json",
+    InvalidContentType = "invalid_content_type",
+    InvalidCliVersion = "invalid_cli_version",
+    RequestTooLarge = "request_too_large",
+    NotFound = "not_found",
+    MethodNotAllowed = "method_not_allowed",
+    Conflict = "conflict",
+    TooManyRequest = "too_many_request",
+    FeatureDisabled = "feature_disabled",
+    ServerError = "server_error",
+    GenericErrorSupport = "generic_error_support",
+    // Who calls
+    MissingAuthHeader = "missing_auth_header",
+    MalformedAuthHeader = "malformed_auth_header",
+    UnknownAccount = "unknown_account",
+    InvalidSecretKeyFormat = "invalid_secret_key_format",
+    InvalidConnectSessionTokenFormat = "invalid_connect_session_token_format",
+    UnknownConnectSessionToken = "unknown_connect_session_token",
+    MissingPublicKey = "missing_public_key",
+    InvalidPublicKey = "invalid_public_key",
+    DeprecatedAuthentication = "deprecated_authentication",
+    Forbidden = "forbidden",
+    MissingHmac = "missing_hmac",
+    InvalidHmac = "invalid_hmac",
+    // Integrations and connections
+    MissingProviderConfig = "missing_provider_config",
+    MissingProviderConfigKey = "missing_provider_config_key",
+    UnknownProviderConfig = "unknown_provider_config",
+    UnknownProviderTemplate = "unknown_provider_template",
+    DuplicateProviderConfig = "duplicate_provider_config",
+    InvalidAuthMode = "invalid_auth_mode",
+    WrongAuthMode = "wrong_auth_mode",
+    IntegrationNotAllowed = "integration_not_allowed",
+    InvalidConnection = "invalid_connection",
+    UnknownConnection = "unknown_connection",
+    UnknownEnvironment = "unknown_environment",
+    ConnectionTestFailed = "connection_test_failed",
+    ConnectionValidationFailed = "connection_validation_failed",
+    ResourceCapped = "resource_capped",
+    InvalidCredentials = "invalid_credentials",
+    ConnectionRefreshExhausted = "connection_refresh_exhausted",
+    ConnectionRefreshBackoff = "connection_refresh_backoff",
+    RefreshTokenExternalError = "refresh_token_external_error",
+    // Parameters of older calls
+    MissingClientId = "missing_client_id",
+    MissingClientSecret = "missing_client_secret",
+    MissingAccessToken = "missing_access_token",
+    MissingExpiresAt = "missing_expires_at",
+    InvalidExpiresAt = "invalid_expires_at",
+    MissingApiKey = "missing_api_key",
+    MissingBasicUsername = "missing_basic_username",
+    MissingAppId = "missing_app_id",
+    MissingInstallationId = "missing_installation_id",
+    MissingOauthToken = "missing_oauth_token",
+    MissingOauthTokenSecret = "missing_oauth_token_secret",
+    MissingTokenUrl = "missing_token_url",
+    MissingParam = "missing_param",
+    // Token requests
+    RequestTokenExternalError = "request_token_external_error",
+    ClientCredentialsFetchError = "client_credentials_fetch_error",
+    TwoStepCredentialsFetchError = "two_step_credentials_fetch_error",
+    InvalidTwoStepCredentials = "invalid_two_step_credentials",
+    SignatureTokenGenerationError = "signature_token_generation_error",
+    UnsupportedSignatureProtocol = "unsupported_signature_protocol",
+    InvalidAwsSigv4Config = "invalid_aws_sigv4_config",
+    AwsSigv4StsRequestFailed = "aws_sigv4_sts_request_failed",
+    // Proxy
+    BaseUrlOverrideNotAllowed = "base_url_override_not_allowed",
+    MissingBaseApiUrl = "missing_base_api_url",
+    // Functions
+    UnknownSync = "unknown_sync",
+    NoSyncsFound = "no_syncs_found",
+    InvalidVariant = "invalid_variant",
+    SyncVariantAlreadyExists = "sync_variant_already_exists",
+    ActionScriptFailure = "action_script_failure",
+    ActionScriptRuntimeError = "action_script_runtime_error",
+    ScriptHttpError = "script_http_error",
+    ScriptInternalError = "script_internal_error",
+    ScriptAborted = "script_aborted",
+    UnknownAction = "unknown_action",
+    ActionOutputTooBig = "action_output_too_big",
+}
+
+/// One thing that is wrong with a request, named like zod 4 names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Issue {
+    pub code: &'static str,
+    pub message: String,
+    pub path: Vec<String>,
+}
+
+impl Issue {
+    /// An issue of a rule that has no name of its own.
+    pub fn custom(path: &[&str], message: impl Into<String>) -> Self {
+        Self {
+            code: "custom",
+            message: message.into(),
+            path: path.iter().map(|part| (*part).to_owned()).collect(),
+        }
+    }
+}
+
+/// A failure on its way to the caller.
+#[derive(Clone, Debug)]
+pub struct ApiError {
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub message: Option<String>,
+    pub errors: Vec<Issue>,
+    pub payload: Option<Value>,
+    pub additional_properties: Option<Value>,
+    pub upstream: Option<Value>,
+    pub retry_after_s: Option<u64>,
+    /// More members of the `error` object, for the few answers that have them.
+    pub extra: Map<String, Value>,
+    /// What went wrong inside: logged once, never shown.
+    chain: Option<String>,
+}
+
+/// Marks an answer whose cause is to be logged under a support id.
+#[derive(Clone, Debug)]
+pub(crate) struct InternalCause(pub(crate) String);
+
+impl ApiError {
+    /// A failure with a message, taken from an error of ours.
+    pub fn new(status: StatusCode, code: ErrorCode, message: impl std::fmt::Display) -> Self {
+        Self {
+            message: Some(message.to_string()),
+            ..Self::bare(status, code)
+        }
+    }
+
+    /// A failure that says only its code.
+    pub fn bare(status: StatusCode, code: ErrorCode) -> Self {
+        Self::with_code(status, code.as_str())
+    }
+
+    /// A failure whose code comes from elsewhere, for instance from a function.
+    pub fn with_code(status: StatusCode, code: &'static str) -> Self {
+        Self {
+            status,
+            code,
+            message: None,
+            errors: Vec::new(),
+            payload: None,
+            additional_properties: None,
+            upstream: None,
+            retry_after_s: None,
+            extra: Map::new(),
+            chain: None,
+        }
+    }
+
+    /// 400 with a message.
+    pub fn bad_request(code: ErrorCode, message: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// 400 `invalid_body` with a message instead of issues.
+    pub fn invalid_body(message: impl std::fmt::Display) -> Self {
+        Self::bad_request(ErrorCode::InvalidBody, message)
+    }
+
+    /// 400 with issues.
+    pub fn invalid(code: ErrorCode, errors: Vec<Issue>) -> Self {
+        Self {
+            errors,
+            ..Self::bare(StatusCode::BAD_REQUEST, code)
+        }
+    }
+
+    /// 404 `not_found` with a message.
+    pub fn not_found(message: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, message)
+    }
+
+    /// A failure in the older form, with an empty `payload`.
+    pub fn old(status: StatusCode, code: ErrorCode, message: impl std::fmt::Display) -> Self {
+        Self::new(status, code, message).payload(json!({}))
+    }
+
+    /// A failure of ours: the chain of causes is logged once under a support id, the caller sees only the id.
+    pub fn internal(error: &dyn std::error::Error) -> Self {
+        let mut chain = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            chain.push_str(": ");
+            chain.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self::internal_text(chain)
+    }
+
+    /// Like [`ApiError::internal`], where the cause is a text.
+    pub fn internal_text(cause: impl Into<String>) -> Self {
+        Self {
+            chain: Some(cause.into()),
+            ..Self::bare(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                ErrorCode::GenericErrorSupport,
+            )
+        }
+    }
+
+    /// Adds a payload.
+    #[must_use]
+    pub fn payload(self, payload: Value) -> Self {
+        Self {
+            payload: Some(payload),
+            ..self
+        }
+    }
+
+    fn body(&self) -> Value {
+        let mut error = Map::new();
+        error.insert("code".to_owned(), self.code.into());
+        if let Some(message) = &self.message {
+            error.insert("message".to_owned(), message.as_str().into());
+        }
+        if !self.errors.is_empty() {
+            error.insert("errors".to_owned(), json!(self.errors));
+        }
+        let optional = [
+            ("payload", &self.payload),
+            ("additional_properties", &self.additional_properties),
+            ("upstream", &self.upstream),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                error.insert(name.to_owned(), value.clone());
+            }
+        }
+        error.extend(self.extra.clone());
+        json!({ "error": error })
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body())).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(chain) = self.chain {
+            response.extensions_mut().insert(InternalCause(chain));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ApiError, ErrorCode, Issue};
+    use axum::http::StatusCode;
+
+    #[test]
+    fn the_envelope_holds_only_what_is_known() {
+        let bare = ApiError::bare(StatusCode::BAD_REQUEST, ErrorCode::InvalidAuthMode);
+        assert_eq!(
+            bare.body().to_string(),
+            r#"{"error":{"code":"invalid_auth_mode"}}"#
+        );
+
+        let issues = vec![Issue::custom(&["a", "0"], "no")];
+        let invalid = ApiError::invalid(ErrorCode::InvalidBody, issues);
+        assert_eq!(
+            invalid.body().to_string(),
+            r#"{"error":{"code":"invalid_body","errors":[{"code":"custom","message":"no","path":["a","0"]}]}}"#
+        );
+    }
+
+    #[test]
+    fn inner_failures_show_nothing_of_themselves() {
+        let error = ApiError::internal_text("the password is hunter2");
+        assert!(!error.body().to_string().contains("hunter2"));
+    }
+}

@@ -1,0 +1,50 @@
+//! Failures of ours: logged once with their causes, shown as an id to ask about.
+
+use std::any::Any;
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use tracing::error;
+
+use crate::{ApiError, App, error::InternalCause};
+
+/// Gives every failure of ours a support id.
+pub(crate) async fn explain(State(app): State<App>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let mut response = next.run(request).await;
+    let Some(InternalCause(cause)) = response.extensions_mut().remove() else {
+        return response;
+    };
+    let id = app.engine.ids.uuid4();
+    error!(support.id = %id, %method, path, "request failed: {cause}");
+    let body = json!({"error": {
+        "message": format!("something went wrong on our side; ask the operator about {id}"),
+        "code": "generic_error_support",
+        "payload": id.to_string(),
+    }});
+    let status = response.status();
+    let kept = response.headers().clone();
+    let mut answer = (status, Json(body)).into_response();
+    for (name, value) in &kept {
+        if !matches!(name.as_str(), "content-length" | "content-type") {
+            answer.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    answer
+}
+
+/// What a panic turns into.
+pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let what = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    ApiError::internal_text(format!("a handler panicked: {what}")).into_response()
+}

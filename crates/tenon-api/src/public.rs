@@ -1,0 +1,23 @@
+//! The public API, one module per area, one file per endpoint.
+
+use axum::Router;
+
+use crate::App;
+
+pub mod connect;
+pub mod connections;
+pub mod environment;
+pub mod health;
+pub mod integrations;
+pub mod providers;
+
+/// All routes of the public API.
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .merge(health::routes())
+        .merge(environment::routes())
+        .merge(providers::routes())
+        .merge(integrations::routes())
+        .merge(connections::routes())
+        .merge(connect::routes())
+}

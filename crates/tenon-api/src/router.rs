@@ -1,0 +1,57 @@
+//! All routes, and what happens around them.
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderMap, Method, StatusCode, Uri, header},
+    middleware::{from_fn, from_fn_with_state},
+    response::{Html, IntoResponse, Response},
+};
+use tower::util::MapRequestLayer;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{
+    ApiError, App,
+    middleware::{body, cors, headers, path, rate_limit, support},
+    public,
+};
+
+/// The service of an [`App`]. The first layer below is the innermost.
+pub fn router(app: App) -> Router {
+    let routes = public::routes()
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(unknown_route)
+        .layer(from_fn(body::demand_json))
+        .layer(CatchPanicLayer::custom(support::panicked))
+        .layer(from_fn_with_state(app.clone(), rate_limit::count))
+        .layer(from_fn_with_state(app.clone(), cors::allow))
+        .layer(from_fn(body::read_json))
+        .layer(from_fn_with_state(app.clone(), support::explain))
+        .layer(from_fn(headers::add))
+        .with_state(app);
+    Router::new().fallback_service(tower::Layer::layer(
+        &MapRequestLayer::new(path::normalize as fn(Request) -> Request),
+        routes,
+    ))
+}
+
+/// 404 for whatever no route takes, wrong methods included: a page, or our envelope to whoever asks for JSON.
+async fn unknown_route(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let message = format!("there is no `{method} {}`", uri.path());
+    let wants_json = headers.get_all(header::ACCEPT).iter().any(|accept| {
+        accept
+            .to_str()
+            .is_ok_and(|text| text.contains("application/json"))
+    });
+    if wants_json {
+        return ApiError::not_found(message).into_response();
+    }
+    let page = maud::html! {
+        (maud::DOCTYPE)
+        html lang="en" {
+            head { meta charset="utf-8"; title { "Not found" } }
+            body { pre { (message) } }
+        }
+    };
+    (StatusCode::NOT_FOUND, Html(page.into_string())).into_response()
+}
