@@ -44,3 +44,33 @@ pub const BUSY_JAVASCRIPT: Duration = Duration::from_secs(60);
 
 /// A token is refreshed this long before it expires, unless its provider says otherwise (auth-and-proxy.md, 7).
 pub const REFRESH_MARGIN: Duration = Duration::from_secs(15 * 60);
+
+/// Redirects that an outgoing request follows (auth-and-proxy.md, 10.5).
+pub const REDIRECTS: u32 = 5;
+
+/// Most headers of an outgoing request or of its answer: real APIs stay below a hundred.
+pub const HTTP_HEADERS: usize = 256;
+
+/// Most bytes of a message head, in both directions: servers commonly stop at 8 to 64 KiB.
+pub const HTTP_HEAD_BYTES: usize = 128 * 1024;
+
+/// Longest wait for a TCP connection and the TLS handshake.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Longest silence of an external server, before its answer and between two pieces of it; the value of Node's client.
+pub const EGRESS_SILENCE: Duration = Duration::from_secs(300);
+
+/// Most bytes out per byte in of a compressed answer. JSON of many equal rows reaches about 100; bombs reach 1,000 and more.
+pub const INFLATE_RATIO: u64 = 200;
+
+/// Below this size the ratio does not matter: a small answer harms nobody.
+pub const INFLATE_FREE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Content codings on top of each other; nobody sends more than one on purpose.
+pub const CONTENT_CODINGS: usize = 2;
+
+/// Idle connections kept per origin: as many as one busy provider has requests in flight.
+pub const IDLE_CONNECTIONS: usize = 256;
+
+/// Client certificates whose connections are kept.
+pub const CLIENT_IDENTITIES: usize = 64;

@@ -1,6 +1,8 @@
 //! Why a request had no answer.
 
-use std::net::IpAddr;
+use std::{error::Error, io, net::IpAddr};
+
+use super::{connect::io_code, tls::tls_code};
 
 /// Why the guard refused an address. Names follow auth-and-proxy.md, section 12.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +24,7 @@ pub enum Refused {
 }
 
 /// Why a request had no answer, or its body no end.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum EgressError {
     #[error("`{0}` is not a URL")]
     InvalidUrl(String),
@@ -87,6 +89,79 @@ impl EgressError {
             Self::Inflates(_) | Self::Decompress(_) => "Z_DATA_ERROR",
             Self::ClientIdentity(_) => "ERR_TLS_CERT",
             Self::RequestBody(_) => "ERR_CANCELED",
+        }
+    }
+}
+
+/// What the client's error was, found in its chain of sources.
+pub(super) fn from_client(failure: hyper_util::client::legacy::Error) -> EgressError {
+    let mut source: Option<&(dyn Error + 'static)> = failure.source();
+    while let Some(error) = source {
+        if let Some(ours) = error.downcast_ref::<EgressError>() {
+            return ours.clone();
+        }
+        if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
+            return from_hyper(hyper);
+        }
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return from_io(io);
+        }
+        source = error.source();
+    }
+    EgressError::Transport {
+        code: "ECONNRESET",
+        detail: failure.to_string(),
+    }
+}
+
+/// What an error of the HTTP layer was.
+pub(super) fn from_hyper(error: &hyper::Error) -> EgressError {
+    let mut source = error.source();
+    while let Some(inner) = source {
+        if let Some(ours) = inner.downcast_ref::<EgressError>() {
+            return ours.clone();
+        }
+        if let Some(io) = inner.downcast_ref::<io::Error>() {
+            return from_io(io);
+        }
+        source = inner.source();
+    }
+    if error.is_parse() || error.is_parse_too_large() || error.is_parse_status() {
+        return EgressError::Protocol(error.to_string());
+    }
+    EgressError::Transport {
+        code: "ECONNRESET",
+        detail: "socket hang up".to_owned(),
+    }
+}
+
+fn from_io(error: &io::Error) -> EgressError {
+    if let Some(inner) = error.get_ref() {
+        if let Some(ours) = inner.downcast_ref::<EgressError>() {
+            return ours.clone();
+        }
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+            return EgressError::Transport {
+                code: tls_code(tls),
+                detail: tls.to_string(),
+            };
+        }
+        // The TLS connector wraps an I/O error in another one.
+        if let Some(io) = inner.downcast_ref::<io::Error>() {
+            return from_io(io);
+        }
+    }
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => EgressError::Transport {
+            code: "ECONNRESET",
+            detail: "socket hang up".to_owned(),
+        },
+        _ => {
+            let code = io_code(error);
+            EgressError::Transport {
+                code,
+                detail: format!("read {code}"),
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    future::Future,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -10,9 +11,12 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use hyper::body::Incoming;
+use tenon_core::limits;
+use tokio::time::{Instant, Sleep};
 use url::Url;
 
-use super::EgressError;
+use super::{EgressError, client::Deadline, error};
 
 /// A body as it arrives. Errors after the head (reset, limit, bad compression) end it.
 pub struct ResponseBody(UnsyncBoxBody<Bytes, EgressError>);
@@ -26,6 +30,49 @@ impl ResponseBody {
     /// Nothing.
     pub fn empty() -> Self {
         Self::new(http_body_util::Empty::new().map_err(|never| match never {}))
+    }
+
+    /// These bytes.
+    pub fn from_bytes(bytes: Bytes) -> Self {
+        Self::new(http_body_util::Full::new(bytes).map_err(|never| match never {}))
+    }
+
+    /// Ends with an error after `limit` bytes.
+    #[must_use]
+    pub fn limited(self, limit: u64) -> Self {
+        Self::new(Limited {
+            body: self,
+            limit,
+            left: limit,
+        })
+    }
+
+    /// Reads it to its end, up to `limit` bytes.
+    pub async fn collect(mut self, limit: u64) -> Result<Bytes, EgressError> {
+        let mut whole = Bytes::new();
+        let mut rest: Vec<u8> = Vec::new();
+        while let Some(frame) = self.frame().await {
+            let Ok(data) = frame?.into_data() else {
+                continue;
+            };
+            if (whole.len() + rest.len() + data.len()) as u64 > limit {
+                return Err(EgressError::TooLarge(limit));
+            }
+            // Most answers are one piece: those are not copied.
+            if whole.is_empty() && rest.is_empty() {
+                whole = data;
+                continue;
+            }
+            if !whole.is_empty() {
+                rest.extend_from_slice(&std::mem::take(&mut whole));
+            }
+            rest.extend_from_slice(&data);
+        }
+        Ok(if rest.is_empty() {
+            whole
+        } else {
+            Bytes::from(rest)
+        })
     }
 }
 
@@ -71,26 +118,98 @@ pub struct EgressResponse {
 impl EgressResponse {
     /// Reads the whole body, up to `limit` bytes.
     pub async fn collect(self, limit: u64) -> Result<Bytes, EgressError> {
-        let mut body = self.body;
-        let mut first = None;
-        let mut rest: Vec<u8> = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame?.into_data() else {
-                continue;
-            };
-            let held = first.as_ref().map_or(0, Bytes::len) + rest.len();
-            if (held + data.len()) as u64 > limit {
-                return Err(EgressError::TooLarge(limit));
-            }
-            if first.is_none() && rest.is_empty() {
-                first = Some(data);
-                continue;
-            }
-            if let Some(first) = first.take() {
-                rest.extend_from_slice(&first);
-            }
-            rest.extend_from_slice(&data);
+        self.body.collect(limit).await
+    }
+}
+
+/// A body off the wire, with an eye on the clock.
+pub(super) struct Arriving {
+    body: Incoming,
+    deadline: Option<Deadline>,
+    /// Runs only while nothing arrives.
+    silence: Option<Pin<Box<Sleep>>>,
+}
+
+impl Arriving {
+    pub(super) const fn new(body: Incoming, deadline: Option<Deadline>) -> Self {
+        Self {
+            body,
+            deadline,
+            silence: None,
         }
-        Ok(first.unwrap_or_else(|| Bytes::from(rest)))
+    }
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = EgressError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            self.silence = None;
+            return Poll::Ready(
+                frame.map(|frame| frame.map_err(|error| error::from_hyper(&error))),
+            );
+        }
+        let deadline = self.deadline;
+        let silence = self.silence.get_or_insert_with(|| {
+            let at = deadline.map_or_else(
+                || Instant::now() + limits::EGRESS_SILENCE,
+                |deadline| deadline.at,
+            );
+            Box::pin(tokio::time::sleep_until(at))
+        });
+        if silence.as_mut().poll(context).is_ready() {
+            let after = deadline.map_or(limits::EGRESS_SILENCE, |deadline| deadline.timeout);
+            return Poll::Ready(Some(Err(EgressError::Timeout(after))));
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+struct Limited {
+    body: ResponseBody,
+    limit: u64,
+    left: u64,
+}
+
+impl Body for Limited {
+    type Data = Bytes;
+    type Error = EgressError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            let size = data.len() as u64;
+            if size > self.left {
+                return Poll::Ready(Some(Err(EgressError::TooLarge(self.limit))));
+            }
+            self.left -= size;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
