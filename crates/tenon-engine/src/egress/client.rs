@@ -241,10 +241,16 @@ async fn exchange(
     let uri: Uri = without_fragment
         .parse()
         .map_err(|_| EgressError::InvalidUrl(url.host_str().unwrap_or_default().to_owned()))?;
+    let bodiless = body.is_end_stream();
     let mut request = Request::new(body);
     *request.method_mut() = method.clone();
     *request.uri_mut() = uri;
     *request.headers_mut() = headers.clone();
+    if bodiless && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+        // Servers wait for a body, or answer 411, unless told that there is none (RFC 9110, 8.6).
+        let none = HeaderValue::from_static("0");
+        request.headers_mut().insert(header::CONTENT_LENGTH, none);
+    }
     let wait = deadline.map_or(limits::EGRESS_SILENCE, |deadline| {
         deadline.at.saturating_duration_since(Instant::now())
     });
