@@ -47,6 +47,8 @@ pub struct EngineParts {
     /// Sockets of connect flows on this node.
     pub sockets: crate::auth::sockets::Sockets,
     pub operations: crate::operations::OperationLog,
+    /// Refreshes under way on this node; starts empty (`Default`).
+    pub refreshes: crate::auth::refresh::Refreshes,
     /// What runs on this node; starts empty (`Arc::default()`).
     pub work: Arc<crate::work::WorkState>,
 }

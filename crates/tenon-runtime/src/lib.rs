@@ -5,7 +5,6 @@
 
 pub mod compile;
 mod pool;
-pub mod replay;
 pub mod worker;
 
 pub use pool::{StartError, WorkerPool, WorkerPoolOptions};

@@ -47,6 +47,9 @@ crate::statements! {
     LEASE_END_UNKNOWN = "
         UPDATE refresh_lease SET expires_at_us = 0, intent_retried = FALSE, cool_until_us = $3
         WHERE connection_pk = $1 AND fence = $2";
+    /// Without having sent anything: what an earlier holder left stays.
+    LEASE_RELEASE = "
+        UPDATE refresh_lease SET expires_at_us = 0 WHERE connection_pk = $1 AND fence = $2";
     LEASE_FIND = "SELECT expires_at_us, cool_until_us FROM refresh_lease WHERE connection_pk = $1";
 
     /// Only over the credentials that the refresh started from.
@@ -250,6 +253,17 @@ impl Tx {
         cool_until: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
         self.execute(&LEASE_END_UNKNOWN, params![connection, fence, cool_until])
+            .await
+            .map(|n| n == 1)
+    }
+
+    /// Gives the lease back without having sent anything.
+    pub async fn release_refresh_lease(
+        &self,
+        connection: ConnectionPk,
+        fence: i64,
+    ) -> Result<bool, StoreError> {
+        self.execute(&LEASE_RELEASE, params![connection, fence])
             .await
             .map(|n| n == 1)
     }

@@ -5,6 +5,7 @@
 
 pub mod direct;
 pub mod flow;
+pub mod issue;
 pub mod oauth2;
 pub mod refresh;
 pub mod refresher;

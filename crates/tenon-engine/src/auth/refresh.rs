@@ -1,6 +1,13 @@
 //! Credentials that can be used now: read, and refreshed first when they are about to expire (DESIGN 6;
 //! auth-and-proxy.md, 7).
 
+mod attempt;
+mod flights;
+mod load;
+mod rules;
+
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 use tenon_core::{
     Secret, Timestamp,
@@ -10,6 +17,9 @@ use tenon_core::{
     },
 };
 use tenon_store::StoreError;
+
+use attempt::AttemptError;
+use load::Loaded;
 
 use crate::Engine;
 
@@ -97,7 +107,7 @@ pub enum RefreshError {
     #[error("refreshing failed on four days; the user has to reconnect")]
     Exhausted,
     #[error("the last attempt failed less than {} s ago", wait.as_secs())]
-    BackOff { wait: std::time::Duration },
+    BackOff { wait: Duration },
     /// A node stopped between the provider's answer and our store; the old refresh token is spent.
     #[error("the outcome of an earlier refresh was lost; the user has to reconnect")]
     OutcomeLost,
@@ -108,6 +118,8 @@ pub enum RefreshError {
         cause: String,
         reason: String,
         status: Option<u16>,
+        /// It says nothing about the credentials: the provider is busy, ill or away.
+        is_transient: bool,
     },
     /// Somebody else refreshes and did not finish in time.
     #[error("another refresh of this connection is still running")]
@@ -127,13 +139,106 @@ impl RefreshError {
     }
 }
 
+/// Refreshes under way on this node.
+#[derive(Clone, Debug, Default)]
+pub struct Refreshes(flights::Flights<Result<(), AttemptError>>);
+
+/// A connection is marked as fetched at most this often: reads must not turn into writes.
+const STAMP_EVERY: Duration = Duration::from_secs(60);
+
 /// Reads a connection with credentials that can be used, refreshing them first if that is due. Marks it as fetched.
 pub async fn fresh(
-    _engine: &Engine,
-    _environment: EnvironmentPk,
-    _integration: &IntegrationKey,
-    _connection: &ConnectionId,
-    _refresh: Refresh,
+    engine: &Engine,
+    environment: EnvironmentPk,
+    integration: &IntegrationKey,
+    connection: &ConnectionId,
+    refresh: Refresh,
 ) -> Result<ConnectionWithCredentials, CredentialsError> {
-    unimplemented!()
+    let mut loaded = Loaded::find(engine, environment, integration, connection).await?;
+    stamp(engine, &mut loaded).await;
+    let forced = match refresh {
+        Refresh::Never => return Ok(loaded.into_connection()?),
+        Refresh::IfNeeded => false,
+        Refresh::Always => true,
+    };
+    if loaded.row.refresh_exhausted && !forced {
+        let is_lost = loaded.row.auth_error.as_deref() == Some(rules::OUTCOME_LOST);
+        let source = if is_lost {
+            RefreshError::OutcomeLost
+        } else {
+            RefreshError::Exhausted
+        };
+        return Err(refused(loaded, source)?);
+    }
+    if !loaded.is_due(forced, engine.clock.now()) {
+        return Ok(loaded.into_connection()?);
+    }
+    let pk = loaded.row.pk;
+    let start = || attempt::run(engine.clone(), pk, forced);
+    let outcome = engine.refreshes.0.join(pk, start).await;
+    let loaded = Loaded::find(engine, environment, integration, connection).await?;
+    let source = match outcome {
+        Some(Ok(())) => return Ok(loaded.into_connection()?),
+        Some(Err(AttemptError::Refresh(source))) => source,
+        Some(Err(AttemptError::Store(error))) => {
+            return Err(CredentialsError::Store(again(&error)));
+        }
+        None => RefreshError::Busy,
+    };
+    // A provider that is away for a moment takes nothing from a token that still lives.
+    if !forced && source.is_passing() && rules::is_usable(&loaded.row, engine.clock.now()) {
+        return Ok(loaded.into_connection()?);
+    }
+    Err(refused(loaded, source)?)
+}
+
+fn refused(mut loaded: Loaded, source: RefreshError) -> Result<CredentialsError, StoreError> {
+    loaded.credentials.clear();
+    Ok(CredentialsError::Refresh {
+        connection: Box::new(loaded.into_connection()?),
+        source,
+    })
+}
+
+/// The error of an attempt that several wait for, for one of them.
+fn again(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(text) => StoreError::Unavailable(text.clone()),
+        other => StoreError::Database {
+            statement: "refresh",
+            detail: other.to_string(),
+            unique_violation: false,
+        },
+    }
+}
+
+/// Best effort: a read does not fail because its time could not be noted.
+async fn stamp(engine: &Engine, loaded: &mut Loaded) {
+    let (now, pk) = (engine.clock.now(), loaded.row.pk);
+    let is_recent = |at| now.since(at) < STAMP_EVERY && at <= now;
+    if loaded.row.last_fetched_at.is_some_and(is_recent) {
+        return;
+    }
+    loaded.row.last_fetched_at = Some(now);
+    let written: Result<(), StoreError> = engine
+        .store
+        .write(move |tx| async move { tx.stamp_connection(pk, now).await })
+        .await;
+    if let Err(error) = written {
+        tracing::warn!(
+            connection.pk = pk.0,
+            "could not note that a connection was read: {error}"
+        );
+    }
+}
+
+impl RefreshError {
+    /// Whether it passes by itself.
+    const fn is_passing(&self) -> bool {
+        match self {
+            Self::BackOff { .. } | Self::Busy => true,
+            Self::Provider { is_transient, .. } => *is_transient,
+            Self::Exhausted | Self::OutcomeLost => false,
+        }
+    }
 }

@@ -1,3 +1,0 @@
-//! The runtime, tested through its doors.
-
-mod compile;
