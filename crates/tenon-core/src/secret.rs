@@ -21,6 +21,11 @@ impl<T> Secret<T> {
         &self.0
     }
 
+    /// The value itself, to fill it in place.
+    pub const fn expose_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+
     /// The value itself, by value.
     pub fn into_exposed(self) -> T {
         self.0

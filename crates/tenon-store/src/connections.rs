@@ -1,7 +1,7 @@
 //! Connections: the row, what it is found by, what changes.
 
 mod lookup;
-mod statements;
+pub(crate) mod statements;
 
 use bytes::Bytes;
 use serde_json::Value;

@@ -85,6 +85,16 @@ impl Row {
         Self { statement, values }
     }
 
+    /// Number of columns.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there is no column.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// The value of a column, by position from 0.
     pub fn get<T: FromValue>(&self, column: usize) -> Result<T, crate::StoreError> {
         self.values

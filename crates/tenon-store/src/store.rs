@@ -3,9 +3,16 @@
 use std::{future::Future, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
-use tenon_core::{Secret, names::EnvironmentPk};
+use tenon_core::{Ids, Secret, SharedClock, SharedRandom, function::Cancel, names::EnvironmentPk};
 
-use crate::{Param, Row, SealContext, Sealed, Statement};
+use crate::{
+    Param, Row, SealContext, Sealed, Statement, StoreError,
+    instance_key::KeySource,
+    postgres::Postgres,
+    seal::{KeyRing, Opener},
+    sqlite::Sqlite,
+    transaction::Tx,
+};
 
 /// Where the data is.
 #[derive(Clone, Debug)]
@@ -22,171 +29,176 @@ pub struct StoreOptions {
     pub url: DatabaseUrl,
     /// The instance key, if the caller has one; a new one is offered for an empty database only.
     pub instance_key: Option<Secret<[u8; 32]>>,
+    /// Where the instance key is looked for when none is given, and where a new one is written for an empty database.
+    pub key_file: Option<PathBuf>,
+    /// Connections that read (SQLite), or all connections (Postgres).
     pub readers: usize,
-    pub clock: tenon_core::SharedClock,
-    pub random: tenon_core::SharedRandom,
-}
-
-/// What can go wrong here.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error("the database did not answer `{statement}`: {detail}")]
-    Database {
-        statement: &'static str,
-        detail: String,
-        unique_violation: bool,
-    },
-    #[error("column {column} of `{statement}` has another type than expected")]
-    Column {
-        statement: &'static str,
-        column: usize,
-    },
-    #[error("`{statement}` found no row")]
-    Missing { statement: &'static str },
-    #[error("row `{row}` of `{table}.{column}` makes no sense")]
-    Corrupt {
-        table: &'static str,
-        column: &'static str,
-        row: String,
-    },
-    #[error("the database is not reachable: {0}")]
-    Unavailable(String),
-    #[error("{0}")]
-    Key(String),
-    #[error("migration `{name}` failed: {detail}")]
-    Migration { name: String, detail: String },
-}
-
-impl StoreError {
-    /// Whether a unique index refused the row.
-    pub const fn is_unique_violation(&self) -> bool {
-        matches!(
-            self,
-            Self::Database {
-                unique_violation: true,
-                ..
-            }
-        )
-    }
+    pub clock: SharedClock,
+    pub random: SharedRandom,
 }
 
 /// One database. Cheap to clone.
 #[derive(Clone)]
-pub struct Store(Arc<()>);
+pub struct Store(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) backend: Backend,
+    pub(crate) keys: KeyRing,
+    pub(crate) clock: SharedClock,
+    pub(crate) random: SharedRandom,
+    pub(crate) ids: Ids,
+}
+
+pub(crate) enum Backend {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
 
 impl Store {
-    /// Opens the database, applies migrations, checks the instance key.
-    pub async fn open(_options: StoreOptions) -> Result<Self, StoreError> {
-        unimplemented!()
+    /// Opens the database, checks the instance key, applies migrations. With a wrong or missing key nothing is touched.
+    pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
+        let source = KeySource {
+            given: options.instance_key,
+            file: options.key_file,
+            random: options.random.clone(),
+            now: options.clock.now(),
+        };
+        let (backend, keys) = match &options.url {
+            DatabaseUrl::Sqlite(path) => {
+                let path = path.clone();
+                let readers = options.readers;
+                let opening =
+                    tokio::task::spawn_blocking(move || Sqlite::open(&path, readers, &source));
+                let (sqlite, keys) = opening
+                    .await
+                    .map_err(|error| StoreError::Unavailable(error.to_string()))??;
+                (Backend::Sqlite(sqlite), keys)
+            }
+            DatabaseUrl::Postgres(url) => {
+                let (postgres, keys) =
+                    Postgres::open(url.expose(), options.readers, &source).await?;
+                (Backend::Postgres(postgres), keys)
+            }
+        };
+        Ok(Self(Arc::new(Inner {
+            backend,
+            keys: KeyRing::new(keys),
+            ids: Ids::new(options.clock.clone(), options.random.clone()),
+            clock: options.clock,
+            random: options.random,
+        })))
     }
 
     /// Runs `body` in one transaction. Only the transaction may be awaited in it. Commits when it returns `Ok`, rolls
-    /// back otherwise. A dropped caller never leaves a transaction open.
-    pub async fn write<T, E, F, Fut>(&self, _body: F) -> Result<T, E>
+    /// back otherwise. A dropped caller never leaves a transaction open: what has begun runs to its end.
+    ///
+    /// A statement that fails ends the transaction, on both databases; where a clash is expected, use `ON CONFLICT`.
+    pub async fn write<T, E, F, Fut>(&self, body: F) -> Result<T, E>
     where
         F: FnOnce(Tx) -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        unimplemented!()
+        match &self.0.backend {
+            Backend::Sqlite(sqlite) => sqlite.write(&self.0, body).await,
+            Backend::Postgres(postgres) => postgres.write(&self.0, body).await,
+        }
     }
 
     /// Plain reads, outside any transaction.
     pub fn reader(&self) -> Reader {
-        unimplemented!()
+        Reader(self.0.clone())
     }
 
-    /// Keyed hash under the index key: for look-ups by secret (API keys, tokens, states) and for content hashes.
-    pub fn index_hash(&self, _domain: &str, _content: &[u8]) -> [u8; 32] {
-        unimplemented!()
+    /// Keyed hash under the index key: for look-ups by secret (API keys, tokens, states) and for content hashes. The
+    /// index key survives rotation of the instance key.
+    pub fn index_hash(&self, domain: &str, content: &[u8]) -> [u8; 32] {
+        self.0.keys.index_hash(domain, content)
     }
 
     /// Whether this is Postgres, for the few places with two texts.
     pub fn is_postgres(&self) -> bool {
-        unimplemented!()
+        matches!(self.0.backend, Backend::Postgres(_))
+    }
+
+    /// Raised when the database can no longer be trusted to keep what it accepted (a failed `fsync`): the process
+    /// should end rather than lie, and start again.
+    pub fn broken(&self) -> Cancel {
+        match &self.0.backend {
+            Backend::Sqlite(sqlite) => sqlite.broken(),
+            Backend::Postgres(_) => Cancel::default(),
+        }
+    }
+
+    /// Ends the writer and gives the data directory free. Later writes answer [`StoreError::Unavailable`].
+    pub async fn close(&self) {
+        match &self.0.backend {
+            Backend::Sqlite(sqlite) => sqlite.close().await,
+            Backend::Postgres(postgres) => postgres.close(),
+        }
     }
 }
-
-/// An open transaction. Clone it freely within the closure.
-#[derive(Clone)]
-pub struct Tx(Arc<()>);
 
 /// A handle that cannot write.
 #[derive(Clone)]
-pub struct Reader(Arc<()>);
+pub struct Reader(pub(crate) Arc<Inner>);
 
-macro_rules! queries {
-    ($type:ident) => {
-        impl $type {
-            /// All rows.
-            pub async fn query(
-                &self,
-                _statement: &'static Statement,
-                _params: &[Param],
-            ) -> Result<Vec<Row>, StoreError> {
-                unimplemented!()
-            }
+impl Reader {
+    /// All rows.
+    pub async fn query(
+        &self,
+        statement: &'static Statement,
+        params: &[Param],
+    ) -> Result<Vec<Row>, StoreError> {
+        match &self.0.backend {
+            Backend::Sqlite(sqlite) => sqlite.query(statement, params).await,
+            Backend::Postgres(postgres) => postgres.query(statement, params).await,
+        }
+    }
 
-            /// The first row, if any.
-            pub async fn find(
-                &self,
-                _statement: &'static Statement,
-                _params: &[Param],
-            ) -> Result<Option<Row>, StoreError> {
-                unimplemented!()
-            }
-
-            /// The first row, which must be there.
-            pub async fn get(
-                &self,
-                _statement: &'static Statement,
-                _params: &[Param],
-            ) -> Result<Row, StoreError> {
-                unimplemented!()
-            }
-
-            /// Opens a sealed value.
-            pub async fn open(
-                &self,
-                _context: SealContext<'_>,
-                _sealed: &Sealed,
-            ) -> Result<Bytes, StoreError> {
-                unimplemented!()
+    /// The first row, if any. Meant for look-ups by key: on SQLite it is answered on the calling thread.
+    pub async fn find(
+        &self,
+        statement: &'static Statement,
+        params: &[Param],
+    ) -> Result<Option<Row>, StoreError> {
+        match &self.0.backend {
+            Backend::Sqlite(sqlite) => sqlite.find(statement, params),
+            Backend::Postgres(postgres) => {
+                let rows = postgres.query(statement, params).await?;
+                Ok(rows.into_iter().next())
             }
         }
-    };
-}
+    }
 
-queries!(Tx);
-queries!(Reader);
-
-impl Tx {
-    /// Runs a change; returns the number of rows touched.
-    pub async fn execute(
+    /// The first row, which must be there.
+    pub async fn get(
         &self,
-        _statement: &'static Statement,
-        _params: &[Param],
-    ) -> Result<u64, StoreError> {
-        unimplemented!()
+        statement: &'static Statement,
+        params: &[Param],
+    ) -> Result<Row, StoreError> {
+        let row = self.find(statement, params).await?;
+        row.ok_or(StoreError::Missing {
+            statement: statement.name,
+        })
     }
 
-    /// Seals a value for a column.
-    pub async fn seal(
+    /// Opens a sealed value.
+    pub async fn open(
         &self,
-        _context: SealContext<'_>,
-        _plain: &[u8],
-    ) -> Result<Sealed, StoreError> {
-        unimplemented!()
+        context: SealContext<'_>,
+        sealed: &Sealed,
+    ) -> Result<Bytes, StoreError> {
+        self.0.keys.open(self, None, context, sealed).await
     }
 
-    /// Makes the first data key of a new environment.
-    pub async fn create_data_key(&self, _environment: EnvironmentPk) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-
-    /// Runs `wake` after the commit and only then: to wake a loop. Must not block.
-    pub fn after_commit(&self, _wake: impl FnOnce() + Send + 'static) {
-        unimplemented!()
+    /// Opens many values of one connection: its key is derived once.
+    pub fn opener(
+        &self,
+        environment: EnvironmentPk,
+        connection: Option<tenon_core::names::ConnectionPk>,
+    ) -> Opener<Self> {
+        Opener::new(self.clone(), self.0.clone(), environment, connection)
     }
 }

@@ -208,6 +208,7 @@ fn again(error: &StoreError) -> StoreError {
             statement: "refresh",
             detail: other.to_string(),
             unique_violation: false,
+            transient: false,
         },
     }
 }

@@ -30,7 +30,8 @@ CREATE TABLE environment (
 -- Data keys, wrapped by the instance key. The newest one seals, all open.
 CREATE TABLE data_key (
     pk INTEGER PRIMARY KEY,
-    environment_pk BIGINT NOT NULL REFERENCES environment (pk),
+    -- Deferred: an environment has sealed columns, so its key is made first.
+    environment_pk BIGINT NOT NULL REFERENCES environment (pk) DEFERRABLE INITIALLY DEFERRED,
     wrapped BLOB NOT NULL,
     created_at_us BIGINT NOT NULL
 );

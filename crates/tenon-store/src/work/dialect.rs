@@ -1,6 +1,6 @@
 //! Texts that differ: Postgres skips rows that another node has locked, SQLite has one writer and no row locks.
 
-use crate::Statement;
+use crate::statements;
 
 macro_rules! claim {
     ($lock:literal) => {
@@ -42,66 +42,35 @@ macro_rules! lost {
     };
 }
 
-pub(crate) static TASKS_CLAIM: Statement = Statement {
-    name: "work::dialect::TASKS_CLAIM",
-    text: claim!(" FOR UPDATE SKIP LOCKED"),
-    sqlite: Some(claim!("")),
-};
+statements! {
+    TASKS_CLAIM = claim!(" FOR UPDATE SKIP LOCKED"), sqlite: claim!("");
 
-pub(crate) static SCHEDULES_DUE: Statement = Statement {
-    name: "work::dialect::SCHEDULES_DUE",
-    text: due!(" FOR UPDATE OF sc SKIP LOCKED"),
-    sqlite: Some(due!("")),
-};
+    SCHEDULES_DUE = due!(" FOR UPDATE OF sc SKIP LOCKED"), sqlite: due!("");
 
-/// Tasks whose lease is over: their node is gone or was paused.
-pub(crate) static TASKS_LOST: Statement = Statement {
-    name: "work::dialect::TASKS_LOST",
-    text: lost!(
+    /// Tasks whose lease is over: their node is gone or was paused.
+    TASKS_LOST = lost!(
         "state = 'STARTED' AND lease_expires_at_us <= $1 ORDER BY lease_expires_at_us LIMIT $2",
         " FOR UPDATE SKIP LOCKED"
-    ),
-    sqlite: Some(lost!(
+    ), sqlite: lost!(
         "state = 'STARTED' AND lease_expires_at_us <= $1 ORDER BY lease_expires_at_us LIMIT $2",
         ""
-    )),
-};
+    );
 
-/// Tasks that a node of this name left behind.
-pub(crate) static TASKS_OWNED: Statement = Statement {
-    name: "work::dialect::TASKS_OWNED",
-    text: lost!(
+    /// Tasks that a node of this name left behind.
+    TASKS_OWNED = lost!(
         "state = 'STARTED' AND lease_owner = $1 LIMIT $2",
         " FOR UPDATE SKIP LOCKED"
-    ),
-    sqlite: Some(lost!("state = 'STARTED' AND lease_owner = $1 LIMIT $2", "")),
-};
+    ), sqlite: lost!("state = 'STARTED' AND lease_owner = $1 LIMIT $2", "");
 
-/// Tasks that nobody began in time.
-pub(crate) static TASKS_EXPIRED: Statement = Statement {
-    name: "work::dialect::TASKS_EXPIRED",
-    text: lost!(
+    /// Tasks that nobody began in time.
+    TASKS_EXPIRED = lost!(
         "state = 'CREATED' AND start_by_us <= $1 ORDER BY start_by_us LIMIT $2",
         " FOR UPDATE SKIP LOCKED"
-    ),
-    sqlite: Some(lost!(
+    ), sqlite: lost!(
         "state = 'CREATED' AND start_by_us <= $1 ORDER BY start_by_us LIMIT $2",
         ""
-    )),
-};
+    );
 
-/// Holds a task for the rest of the transaction, if its fence is still the caller's.
-pub(crate) static TASK_HOLD: Statement = Statement {
-    name: "work::dialect::TASK_HOLD",
-    text: "SELECT pk FROM task WHERE pk = $1 AND fence = $2 AND state = 'STARTED' FOR UPDATE",
-    sqlite: Some("SELECT pk FROM task WHERE pk = $1 AND fence = $2 AND state = 'STARTED'"),
-};
-
-pub(crate) static ALL: &[&Statement] = &[
-    &TASKS_CLAIM,
-    &SCHEDULES_DUE,
-    &TASKS_LOST,
-    &TASKS_OWNED,
-    &TASKS_EXPIRED,
-    &TASK_HOLD,
-];
+    /// Holds a task for the rest of the transaction, if its fence is still the caller's.
+    TASK_HOLD = "SELECT pk FROM task WHERE pk = $1 AND fence = $2 AND state = 'STARTED' FOR UPDATE", sqlite: "SELECT pk FROM task WHERE pk = $1 AND fence = $2 AND state = 'STARTED'";
+}

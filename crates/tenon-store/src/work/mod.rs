@@ -2,7 +2,7 @@
 
 pub mod checkpoints;
 pub mod deployments;
-mod dialect;
+pub(crate) mod dialect;
 pub mod functions;
 pub mod runs;
 pub mod subjects;
