@@ -1,0 +1,165 @@
+//! Processes that a case needs, stopped when dropped.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::http::{Answer, Client, request};
+
+/// A child process that ends with its owner.
+pub(crate) struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts this program again in another role; returns its address.
+pub(crate) fn own(arguments: &[&str]) -> Result<(Process, String)> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let output = child.stdout.take().context("the output was asked for")?;
+    let process = Process(child);
+    let mut address = String::new();
+    BufReader::new(output).read_line(&mut address)?;
+    Ok((process, address.trim().to_owned()))
+}
+
+/// A running Tenon in an empty folder.
+pub(crate) struct Tenon {
+    process: Process,
+    pub(crate) address: String,
+    pub(crate) secret: String,
+    /// From start of the process to its first answer.
+    pub(crate) ready: Duration,
+    _folder: tempfile::TempDir,
+}
+
+impl Tenon {
+    /// Starts the binary; `providers` is the text of a provider file.
+    pub(crate) async fn start(binary: &Path, providers: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("providers.yaml");
+        std::fs::write(&file, providers)?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let started = Instant::now();
+        let child = Command::new(binary)
+            .args([
+                "dev",
+                "--no-demo",
+                "--port",
+                &port.to_string(),
+                "--data-dir",
+            ])
+            .arg(folder.path().join("data"))
+            .arg("--providers")
+            .arg(&file)
+            .current_dir(folder.path())
+            .env("TENON_LOG", "warn")
+            .stdout(Stdio::null())
+            .spawn()?;
+        let process = Process(child);
+        let address = format!("127.0.0.1:{port}");
+        let health = request("GET", "/health", &[], b"");
+        loop {
+            if let Ok(mut client) = Client::connect(&address).await
+                && client
+                    .send(&health)
+                    .await
+                    .is_ok_and(|answer| answer.status == 200)
+            {
+                break;
+            }
+            if started.elapsed() > Duration::from_secs(20) {
+                bail!("{} did not answer within 20 s", binary.display());
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let ready = started.elapsed();
+        let text = std::fs::read_to_string(folder.path().join("data/dev.json"))?;
+        let keys: Value = serde_json::from_str(&text)?;
+        let secret = keys["environments"][0]["secret_key"]
+            .as_str()
+            .context("dev.json has keys")?
+            .to_owned();
+        Ok(Self {
+            process,
+            address,
+            secret,
+            ready,
+            _folder: folder,
+        })
+    }
+
+    /// A call of the API; any other status than 2xx is an error.
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Result<Value> {
+        let authorization = format!("Bearer {}", self.secret);
+        let mut all = vec![("authorization", authorization.as_str())];
+        let body = if body.is_null() {
+            Vec::new()
+        } else {
+            body.to_string().into_bytes()
+        };
+        if !body.is_empty() {
+            all.push(("content-type", "application/json"));
+        }
+        all.extend_from_slice(headers);
+        let mut client = Client::connect(&self.address).await?;
+        let Answer { status, body } = client.send(&request(method, path, &all, &body)).await?;
+        if !(200..300).contains(&status) {
+            bail!(
+                "{method} {path}: {status} {}",
+                String::from_utf8_lossy(&body)
+            );
+        }
+        Ok(if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&body)?
+        })
+    }
+
+    /// Memory of the server and its workers in bytes; pages that they share count once (PSS).
+    pub(crate) fn memory(&self) -> Result<u64> {
+        let root = self.process.0.id().to_string();
+        let mut total = 0;
+        for entry in std::fs::read_dir("/proc")?.flatten() {
+            let pid = entry.file_name().to_string_lossy().into_owned();
+            let parent =
+                field(&format!("/proc/{pid}/status"), "PPid:").map(|parent| parent.to_string());
+            if pid == root || parent.as_deref() == Some(root.as_str()) {
+                total += field(&format!("/proc/{pid}/smaps_rollup"), "Pss:").unwrap_or(0) * 1024;
+            }
+        }
+        Ok(total)
+    }
+}
+
+/// A number of a file of `/proc`.
+fn field(file: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    text.lines().find_map(|line| {
+        line.strip_prefix(name)?
+            .split_whitespace()
+            .next()?
+            .parse()
+            .ok()
+    })
+}
