@@ -1,0 +1,73 @@
+// A strict OpenID server that nobody here wrote: mandatory PKCE, rotating refresh tokens with reuse detection, real 401s.
+import { createServer } from 'node:http';
+import Provider from 'oidc-provider';
+
+export class OpenIdServer {
+    /** @param {{callback: string, accessTokenSeconds?: number}} options */
+    static async start({ callback, accessTokenSeconds = 3600 }) {
+        const server = new OpenIdServer();
+        server.clientId = 'app';
+        server.clientSecret = 'app-secret-0123456789-0123456789';
+        server.tokenRequests = [];
+        server.http = createServer();
+        await new Promise((done) => server.http.listen(0, '127.0.0.1', done));
+        server.url = `http://127.0.0.1:${server.http.address().port}`;
+        server.provider = new Provider(server.url, {
+            clients: [
+                {
+                    client_id: server.clientId,
+                    client_secret: server.clientSecret,
+                    redirect_uris: [callback],
+                    application_type: 'native',
+                    grant_types: ['authorization_code', 'refresh_token'],
+                    token_endpoint_auth_method: 'client_secret_post',
+                },
+                {
+                    client_id: 'machine',
+                    client_secret: 'machine-secret-0123456789-0123456789',
+                    redirect_uris: [],
+                    response_types: [],
+                    grant_types: ['client_credentials'],
+                    token_endpoint_auth_method: 'client_secret_post',
+                },
+            ],
+            pkce: { required: () => true },
+            rotateRefreshToken: true,
+            issueRefreshToken: async (_context, client) => client.grantTypeAllowed('refresh_token'),
+            ttl: { AccessToken: accessTokenSeconds, Grant: 86_400, Session: 86_400, RefreshToken: 86_400, Interaction: 600 },
+            features: {
+                devInteractions: { enabled: true },
+                clientCredentials: { enabled: true },
+                introspection: { enabled: true },
+                revocation: { enabled: true },
+            },
+            findAccount: async (_context, sub) => ({ accountId: sub, claims: async () => ({ sub, email: `${sub}@example.test` }) }),
+            cookies: { keys: ['tenon-compat'] },
+        });
+        server.provider.on('grant.success', (context) => server.tokenRequests.push({ type: context.oidc.params.grant_type, ok: true }));
+        server.provider.on('grant.error', (context, error) => server.tokenRequests.push({ type: context.oidc.params?.grant_type, ok: false, error: error.error }));
+        const callbackOf = server.provider.callback();
+        server.http.on('request', async (request, response) => {
+            // The protected API of this provider: 200 with a live token, a real 401 otherwise.
+            if (request.url.startsWith('/api/')) return server.answerApi(request, response);
+            return callbackOf(request, response);
+        });
+        return server;
+    }
+
+    async answerApi(request, response) {
+        const token = (request.headers.authorization ?? '').replace(/^Bearer /, '');
+        const found = token && (await this.provider.AccessToken.find(token));
+        if (!found || found.isExpired) {
+            response.writeHead(401, { 'www-authenticate': 'Bearer error="invalid_token"', 'content-type': 'application/json' });
+            return response.end('{"error":"invalid_token"}');
+        }
+        response.writeHead(200, { 'content-type': 'application/json' });
+        return response.end(JSON.stringify({ account: found.accountId, path: request.url }));
+    }
+
+    async stop() {
+        this.http.closeAllConnections();
+        await new Promise((done) => this.http.close(done));
+    }
+}
