@@ -8,6 +8,7 @@ mod app;
 pub mod body;
 pub mod caller;
 pub mod error;
+mod listen;
 mod middleware;
 pub mod public;
 pub mod query;
@@ -17,5 +18,6 @@ pub mod validate;
 
 pub use app::App;
 pub use error::{ApiError, ErrorCode, Issue};
+pub use listen::serve;
 pub use router::router;
 pub use uri::UriParams;

@@ -12,7 +12,7 @@ use tenon_core::{
 };
 
 pub use lookup::{Lookup, LookupKind, MAX_LOOKUP_BYTES, MAX_LOOKUPS, lookups_of};
-pub(crate) use statements::ALL;
+
 use statements::*;
 
 use crate::{Reader, Row, SealContext, Sealed, StoreError, Tx, params};

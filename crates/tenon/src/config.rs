@@ -80,15 +80,30 @@ struct Key {
 }
 
 const KEYS: &[Key] = &[
-    Key { name: "data_dir", variables: &["TENON_DATA_DIR"], default: Some(".tenon"), secret: false },
-    Key { name: "host", variables: &["TENON_HOST"], default: Some("127.0.0.1"), secret: false },
+    Key {
+        name: "data_dir",
+        variables: &["TENON_DATA_DIR"],
+        default: Some(".tenon"),
+        secret: false,
+    },
+    Key {
+        name: "host",
+        variables: &["TENON_HOST"],
+        default: Some("127.0.0.1"),
+        secret: false,
+    },
     Key {
         name: "port",
         variables: &["TENON_PORT", "NANGO_PORT", "SERVER_PORT"],
         default: Some("3003"),
         secret: false,
     },
-    Key { name: "public_url", variables: &["TENON_PUBLIC_URL", "NANGO_SERVER_URL"], default: None, secret: false },
+    Key {
+        name: "public_url",
+        variables: &["TENON_PUBLIC_URL", "NANGO_SERVER_URL"],
+        default: None,
+        secret: false,
+    },
     Key {
         name: "connect_port",
         variables: &["TENON_CONNECT_PORT", "NANGO_CONNECT_UI_PORT"],
@@ -113,14 +128,54 @@ const KEYS: &[Key] = &[
         default: None,
         secret: true,
     },
-    Key { name: "providers", variables: &["TENON_PROVIDERS"], default: Some(""), secret: false },
-    Key { name: "allow_egress", variables: &["TENON_ALLOW_EGRESS"], default: Some(""), secret: false },
-    Key { name: "rate_limit", variables: &["TENON_RATE_LIMIT"], default: None, secret: false },
-    Key { name: "demo", variables: &["TENON_DEMO"], default: Some("true"), secret: false },
-    Key { name: "workers", variables: &["TENON_WORKERS"], default: Some("2"), secret: false },
-    Key { name: "log", variables: &["TENON_LOG", "LOG_LEVEL"], default: Some("info"), secret: false },
-    Key { name: "log_format", variables: &["TENON_LOG_FORMAT"], default: Some("text"), secret: false },
-    Key { name: "node", variables: &["TENON_NODE"], default: None, secret: false },
+    Key {
+        name: "providers",
+        variables: &["TENON_PROVIDERS"],
+        default: Some(""),
+        secret: false,
+    },
+    Key {
+        name: "allow_egress",
+        variables: &["TENON_ALLOW_EGRESS"],
+        default: Some(""),
+        secret: false,
+    },
+    Key {
+        name: "rate_limit",
+        variables: &["TENON_RATE_LIMIT"],
+        default: None,
+        secret: false,
+    },
+    Key {
+        name: "demo",
+        variables: &["TENON_DEMO"],
+        default: Some("true"),
+        secret: false,
+    },
+    Key {
+        name: "workers",
+        variables: &["TENON_WORKERS"],
+        default: Some("2"),
+        secret: false,
+    },
+    Key {
+        name: "log",
+        variables: &["TENON_LOG", "LOG_LEVEL"],
+        default: Some("info"),
+        secret: false,
+    },
+    Key {
+        name: "log_format",
+        variables: &["TENON_LOG_FORMAT"],
+        default: Some("text"),
+        secret: false,
+    },
+    Key {
+        name: "node",
+        variables: &["TENON_NODE"],
+        default: None,
+        secret: false,
+    },
 ];
 
 /// A value with its origin.
@@ -162,7 +217,11 @@ pub enum ConfigError {
     #[error("`{path}` has a key `{key}` that is not known; `tenon config` lists the keys")]
     UnknownKey { path: PathBuf, key: String },
     #[error("`{key}` from {origin} {problem}")]
-    Value { key: &'static str, origin: Origin, problem: String },
+    Value {
+        key: &'static str,
+        origin: Origin,
+        problem: String,
+    },
     #[error("{0}")]
     Contradiction(String),
 }
@@ -191,11 +250,22 @@ impl Config {
 
     fn parse(raw: BTreeMap<&'static str, Raw>) -> Result<Self, ConfigError> {
         let text = |key: &'static str| raw.get(key).and_then(|raw| raw.values.first()).cloned();
-        let list = |key: &'static str| raw.get(key).map(|raw| raw.values.clone()).unwrap_or_default();
+        let list = |key: &'static str| {
+            raw.get(key)
+                .map(|raw| raw.values.clone())
+                .unwrap_or_default()
+        };
         let port: u16 = number(&raw, "port")?.unwrap_or(3003);
         let connect_port = match number::<u16>(&raw, "connect_port")? {
             Some(0) | None => None,
-            Some(_) if port != 3003 && raw.get("connect_port").is_some_and(|raw| raw.origin == Origin::Default) => None,
+            Some(_)
+                if port != 3003
+                    && raw
+                        .get("connect_port")
+                        .is_some_and(|raw| raw.origin == Origin::Default) =>
+            {
+                None
+            }
             other => other,
         };
         let public_url = match text("public_url") {
@@ -211,7 +281,11 @@ impl Config {
             && !url.starts_with("postgres://")
             && !url.starts_with("postgresql://")
         {
-            return Err(invalid(&raw, "database_url", "must start with postgres:// (SQLite needs no URL)"));
+            return Err(invalid(
+                &raw,
+                "database_url",
+                "must start with postgres:// (SQLite needs no URL)",
+            ));
         }
         let log_json = match text("log_format").as_deref() {
             Some("json") => true,
@@ -235,7 +309,9 @@ impl Config {
             connect_port: connect_port.filter(|connect| *connect != port),
             connect_url,
             database_url: database_url.map(Secret::new),
-            encryption_key: text("encryption_key").filter(|key| !key.is_empty()).map(Secret::new),
+            encryption_key: text("encryption_key")
+                .filter(|key| !key.is_empty())
+                .map(Secret::new),
             providers: list("providers").into_iter().map(PathBuf::from).collect(),
             allow_egress: list("allow_egress"),
             rate_limit: number(&raw, "rate_limit")?,
@@ -253,7 +329,11 @@ impl Config {
         KEYS.iter()
             .filter_map(|key| {
                 let raw = self.raw.get(key.name)?;
-                let value = if key.secret { "***".to_owned() } else { raw.values.join(", ") };
+                let value = if key.secret {
+                    "***".to_owned()
+                } else {
+                    raw.values.join(", ")
+                };
                 Some((key.name, value, raw.origin.to_string()))
             })
             .collect()
@@ -267,22 +347,39 @@ fn resolve(
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Option<Raw> {
     if let Some(values) = flags.get(key.name) {
-        return Some(Raw { values: values.clone(), origin: Origin::Flag });
+        return Some(Raw {
+            values: values.clone(),
+            origin: Origin::Flag,
+        });
     }
     for name in key.variables {
         if let Some(text) = variable(name) {
-            return Some(Raw { values: split_list(key.name, &text), origin: Origin::Variable(name) });
+            return Some(Raw {
+                values: split_list(key.name, &text),
+                origin: Origin::Variable(name),
+            });
         }
     }
     if let Some(values) = file.values.get(key.name) {
-        return Some(Raw { values: values.clone(), origin: Origin::File(file.path.clone()) });
+        return Some(Raw {
+            values: values.clone(),
+            origin: Origin::File(file.path.clone()),
+        });
     }
-    key.default.map(|text| Raw { values: split_list(key.name, text), origin: Origin::Default })
+    key.default.map(|text| Raw {
+        values: split_list(key.name, text),
+        origin: Origin::Default,
+    })
 }
 
 fn split_list(key: &str, text: &str) -> Vec<String> {
     if matches!(key, "providers" | "allow_egress") {
-        return text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect();
+        return text
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect();
     }
     vec![text.to_owned()]
 }
@@ -303,7 +400,10 @@ fn flag_values(flags: &ServerFlags) -> BTreeMap<&'static str, Vec<String>> {
             values.insert(name, vec![value.clone()]);
         }
     }
-    for (name, list) in [("providers", &flags.providers), ("allow_egress", &flags.allow_egress)] {
+    for (name, list) in [
+        ("providers", &flags.providers),
+        ("allow_egress", &flags.allow_egress),
+    ] {
         if !list.is_empty() {
             values.insert(name, list.clone());
         }
@@ -315,21 +415,46 @@ fn flag_values(flags: &ServerFlags) -> BTreeMap<&'static str, Vec<String>> {
 }
 
 fn invalid(raw: &BTreeMap<&'static str, Raw>, key: &'static str, problem: &str) -> ConfigError {
-    let origin = raw.get(key).map_or(Origin::Default, |raw| raw.origin.clone());
-    ConfigError::Value { key, origin, problem: problem.to_owned() }
+    let origin = raw
+        .get(key)
+        .map_or(Origin::Default, |raw| raw.origin.clone());
+    ConfigError::Value {
+        key,
+        origin,
+        problem: problem.to_owned(),
+    }
 }
 
-fn number<T: std::str::FromStr>(raw: &BTreeMap<&'static str, Raw>, key: &'static str) -> Result<Option<T>, ConfigError> {
-    let Some(text) = raw.get(key).and_then(|raw| raw.values.first()) else { return Ok(None) };
+fn number<T: std::str::FromStr>(
+    raw: &BTreeMap<&'static str, Raw>,
+    key: &'static str,
+) -> Result<Option<T>, ConfigError> {
+    let Some(text) = raw.get(key).and_then(|raw| raw.values.first()) else {
+        return Ok(None);
+    };
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| invalid(raw, key, &format!("is `{text}`, which is not a number in range")))
+    text.parse().map(Some).map_err(|_| {
+        invalid(
+            raw,
+            key,
+            &format!("is `{text}`, which is not a number in range"),
+        )
+    })
 }
 
-fn base_url(raw: &BTreeMap<&'static str, Raw>, key: &'static str, text: &str) -> Result<String, ConfigError> {
-    let url = url::Url::parse(text).map_err(|error| invalid(raw, key, &format!("is not a URL: {error}")))?;
-    if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
+fn base_url(
+    raw: &BTreeMap<&'static str, Raw>,
+    key: &'static str,
+    text: &str,
+) -> Result<String, ConfigError> {
+    let url = url::Url::parse(text)
+        .map_err(|error| invalid(raw, key, &format!("is not a URL: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https")
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
         return Err(invalid(raw, key, "must be an http(s) URL without query"));
     }
     Ok(text.trim_end_matches('/').to_owned())
@@ -346,19 +471,30 @@ impl FileLayer {
         let chosen = path.unwrap_or_else(|| Path::new("tenon.toml"));
         match std::fs::read_to_string(chosen) {
             Ok(text) => Self::parse(chosen, &text),
-            Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(ConfigError::File { path: chosen.to_owned(), detail: error.to_string() }),
+            Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(Self::default())
+            }
+            Err(error) => Err(ConfigError::File {
+                path: chosen.to_owned(),
+                detail: error.to_string(),
+            }),
         }
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let table: toml::Table = text
-            .parse()
-            .map_err(|error: toml::de::Error| ConfigError::File { path: path.to_owned(), detail: error.to_string() })?;
+        let table: toml::Table =
+            text.parse()
+                .map_err(|error: toml::de::Error| ConfigError::File {
+                    path: path.to_owned(),
+                    detail: error.to_string(),
+                })?;
         let mut values = BTreeMap::new();
         for (key, value) in table {
             if !KEYS.iter().any(|known| known.name == key) {
-                return Err(ConfigError::UnknownKey { path: path.to_owned(), key });
+                return Err(ConfigError::UnknownKey {
+                    path: path.to_owned(),
+                    key,
+                });
             }
             let list = match value {
                 toml::Value::Array(items) => items.iter().map(plain_text).collect(),
@@ -366,16 +502,24 @@ impl FileLayer {
             };
             values.insert(key, list);
         }
-        Ok(Self { path: path.to_owned(), values })
+        Ok(Self {
+            path: path.to_owned(),
+            values,
+        })
     }
 }
 
 fn plain_text(value: &toml::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// An environment variable, for the few commands that need one of their own.
-#[expect(clippy::disallowed_methods, reason = "this module owns the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module owns the environment"
+)]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -393,38 +537,66 @@ mod tests {
     #[test]
     fn every_key_stands_in_the_default_file() {
         let text = include_str!("../tenon.default.toml");
-        let uncommented: String =
-            text.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
+        let uncommented: String = text
+            .lines()
+            .map(|line| line.strip_prefix("#: ").unwrap_or(line))
+            .collect::<Vec<_>>()
+            .join("\n");
         let file = FileLayer::parse(Path::new("tenon.default.toml"), &uncommented).unwrap();
         for key in KEYS {
-            assert!(file.values.contains_key(key.name), "`{}` is missing in tenon.default.toml", key.name);
+            assert!(
+                file.values.contains_key(key.name),
+                "`{}` is missing in tenon.default.toml",
+                key.name
+            );
         }
     }
 
     #[test]
     fn flags_win_over_variables_over_file() {
-        let file = FileLayer::parse(Path::new("tenon.toml"), "port = 1\nhost = \"a\"\ndata_dir = \"f\"").unwrap();
+        let file = FileLayer::parse(
+            Path::new("tenon.toml"),
+            "port = 1\nhost = \"a\"\ndata_dir = \"f\"",
+        )
+        .unwrap();
         let variables = |name: &str| match name {
             "TENON_PORT" => Some("2".to_owned()),
             "TENON_HOST" => Some("b".to_owned()),
             _ => None,
         };
-        let flags = ServerFlags { port: Some("3".to_owned()), ..ServerFlags::default() };
+        let flags = ServerFlags {
+            port: Some("3".to_owned()),
+            ..ServerFlags::default()
+        };
         let config = Config::from_layers(&flags, &file, &variables).unwrap();
-        assert_eq!((config.port, config.host.as_str(), config.data_dir.to_str().unwrap()), (3, "b", "f"));
+        assert_eq!(
+            (
+                config.port,
+                config.host.as_str(),
+                config.data_dir.to_str().unwrap()
+            ),
+            (3, "b", "f")
+        );
         assert_eq!(config.public_url, "http://localhost:3");
-        assert_eq!(config.connect_port, None, "the second listener is off when the port is not the default one");
+        assert_eq!(
+            config.connect_port, None,
+            "the second listener is off when the port is not the default one"
+        );
     }
 
     #[test]
     fn a_wrong_value_names_its_origin() {
         let variables = |name: &str| (name == "TENON_PORT").then(|| "99999".to_owned());
-        let error = Config::from_layers(&ServerFlags::default(), &FileLayer::default(), &variables).unwrap_err();
+        let error = Config::from_layers(&ServerFlags::default(), &FileLayer::default(), &variables)
+            .unwrap_err();
         assert_eq!(
             error.to_string(),
             "`port` from variable TENON_PORT is `99999`, which is not a number in range"
         );
-        let flags = ServerFlags { database_url: Some("mysql://x".to_owned()), ..ServerFlags::default() };
+        let flags = ServerFlags {
+            database_url: Some("mysql://x".to_owned()),
+            ..ServerFlags::default()
+        };
         assert!(Config::from_layers(&flags, &FileLayer::default(), &none).is_err());
     }
 

@@ -12,8 +12,10 @@ use tenon_store::{
 };
 
 mod redact;
+mod retention;
 
 pub use redact::{is_secret, redact};
+pub use retention::Retention;
 
 /// What kind of happening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

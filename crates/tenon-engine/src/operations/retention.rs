@@ -1,0 +1,48 @@
+//! Deletes what nobody will look at any more.
+
+use std::time::Duration;
+
+use tenon_core::function::Cancel;
+use tracing::warn;
+
+use crate::Engine;
+
+/// How long operations and their lines are kept.
+const KEEP: Duration = Duration::from_secs(15 * 24 * 3600);
+
+/// Pause between rounds; each round deletes at most [`SLICE`] operations, so that no transaction grows with the table.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// Operations per transaction.
+const SLICE: i64 = 1_000;
+
+/// The loop that deletes old operations and lines.
+pub struct Retention {
+    engine: Engine,
+}
+
+impl Retention {
+    /// A loop over this engine.
+    pub const fn new(engine: Engine) -> Self {
+        Self { engine }
+    }
+
+    /// Runs until `shutdown`.
+    pub async fn run(self, shutdown: Cancel) {
+        loop {
+            tokio::select! {
+                () = self.engine.clock.sleep(PAUSE) => {}
+                () = shutdown.raised() => return,
+            }
+            let before = self.engine.clock.now().minus(KEEP);
+            self.engine.operations.messages().delete_before(before);
+            let round = self
+                .engine
+                .store
+                .write(move |tx| async move { tx.delete_operations_before(before, SLICE).await });
+            if let Err(problem) = round.await {
+                warn!("could not delete old operations: {problem}");
+            }
+        }
+    }
+}

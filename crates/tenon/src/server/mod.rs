@@ -1,0 +1,77 @@
+//! `tenon dev` and `tenon serve`: builds the rooms, joins them, runs until told to stop.
+
+mod data_dir;
+mod dev_file;
+mod drain;
+mod listen;
+mod log;
+mod rooms;
+
+use std::time::Instant;
+
+use anyhow::Context as _;
+use tenon_core::function::Cancel;
+
+use crate::{
+    config::{Config, ServerFlags},
+    ui,
+};
+
+/// Which of the two a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Open on loopback, with demo and watching; loopback egress is allowed.
+    Dev,
+    /// Pages ask for a login; loopback egress is refused unless a flag opens it.
+    Serve,
+}
+
+/// Starts the server and returns when it has drained.
+pub fn run(flags: &ServerFlags, mode: Mode) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let config = Config::load(flags)?;
+    log::start(&config)?;
+    let data_dir = data_dir::prepare(&config.data_dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("could not start the I/O threads")?;
+    let outcome = runtime.block_on(serve(config, data_dir, mode, started));
+    // Blocking work that outlives the drain (a slow disk) must not hold the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    outcome
+}
+
+async fn serve(
+    config: Config,
+    data_dir: std::path::PathBuf,
+    mode: Mode,
+    started: Instant,
+) -> anyhow::Result<()> {
+    let shutdown = Cancel::default();
+    let listeners = listen::bind(&config).await?;
+    let rooms = rooms::build(&config, &data_dir, mode).await?;
+    let environments = rooms::ensure_environments(&rooms, &config, mode).await?;
+    if mode == Mode::Dev {
+        dev_file::write(&data_dir, &config, &environments)?;
+    }
+    let loops = rooms::start_loops(&rooms, &shutdown);
+    let servers = listen::serve(listeners, &rooms, &config, mode, &shutdown);
+    announce(&config, mode, &data_dir, started);
+    drain::until_told(&rooms, &shutdown).await;
+    drain::drain(rooms, loops, servers).await;
+    Ok(())
+}
+
+fn announce(config: &Config, mode: Mode, data_dir: &std::path::Path, started: Instant) {
+    let millis = started.elapsed().as_millis();
+    ui::say(format!(
+        "tenon {} is ready after {millis} ms",
+        env!("CARGO_PKG_VERSION")
+    ));
+    ui::say(format!("  {}", config.public_url));
+    ui::say(format!("  data in {}", data_dir.display()));
+    if mode == Mode::Dev {
+        ui::say(format!("  keys in {}", data_dir.join("dev.json").display()));
+    }
+}

@@ -1,0 +1,179 @@
+//! Builds the rooms and joins them.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use tenon_core::{
+    Ids, SharedClock, SharedRandom,
+    function::{Cancel, FunctionRunner},
+    random::SystemRandom,
+};
+use tenon_engine::{
+    Engine, EngineParts, Settings, auth, delivery,
+    egress::{Egress, EgressPolicy},
+    environments,
+    operations::{OperationLog, Retention},
+    time::SystemClock,
+    work,
+};
+use tenon_providers::Catalogue;
+use tenon_runtime::{WorkerPool, WorkerPoolOptions};
+use tenon_store::{DatabaseUrl, Store, StoreOptions, messages::Messages, parse_instance_key};
+use tokio::task::JoinSet;
+
+use super::{Mode, dev_file::EnvironmentKeys};
+use crate::config::Config;
+
+/// Connections that read (SQLite), or all connections of the pool (Postgres).
+const READERS: usize = 8;
+
+/// The joined rooms.
+pub(super) struct Rooms {
+    pub(super) engine: Engine,
+}
+
+/// Opens the store, loads the catalogue, starts the workers, joins everything.
+pub(super) async fn build(config: &Config, data_dir: &Path, mode: Mode) -> anyhow::Result<Rooms> {
+    let clock: SharedClock = Arc::new(SystemClock::new());
+    let random: SharedRandom = Arc::new(SystemRandom);
+    let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
+    let store = open_store(config, data_dir, &clock, &random).await?;
+    let messages =
+        Messages::open(data_dir.join("messages.db")).context("could not open `messages.db`")?;
+    let engine = Engine::new(EngineParts {
+        store,
+        catalogue: Arc::new(load_catalogue(&config.providers)?),
+        egress: Egress::new(egress_policy(config, mode)?),
+        runner: start_workers(config)?,
+        operations: OperationLog::new(ids.clone(), Arc::clone(&clock), messages),
+        settings: Settings {
+            public_url: config.public_url.clone(),
+            connect_url: config.connect_url.clone(),
+            rate_limit_per_minute: config.rate_limit,
+            node: config
+                .node
+                .clone()
+                .unwrap_or_else(|| ids.uuid4().to_string()),
+        },
+        clock,
+        random,
+        ids,
+        signals: Arc::default(),
+        sockets: auth::sockets::Sockets::default(),
+        work: Arc::default(),
+        refreshes: Default::default(),
+    });
+    Ok(Rooms { engine })
+}
+
+async fn open_store(
+    config: &Config,
+    data_dir: &Path,
+    clock: &SharedClock,
+    random: &SharedRandom,
+) -> anyhow::Result<Store> {
+    let url = match &config.database_url {
+        Some(url) => DatabaseUrl::Postgres(url.clone()),
+        None => DatabaseUrl::Sqlite(data_dir.join("tenon.db")),
+    };
+    let instance_key = config
+        .encryption_key
+        .as_ref()
+        .map(|key| parse_instance_key(key.expose()))
+        .transpose()
+        .context("`encryption_key`")?;
+    let options = StoreOptions {
+        url,
+        instance_key,
+        key_file: Some(data_dir.join("instance.key")),
+        readers: READERS,
+        clock: Arc::clone(clock),
+        random: Arc::clone(random),
+    };
+    Store::open(options)
+        .await
+        .context("could not open the database")
+}
+
+fn load_catalogue(files: &[PathBuf]) -> anyhow::Result<Catalogue> {
+    let mut catalogue = Catalogue::embedded();
+    for file in files {
+        catalogue
+            .load_file(file)
+            .with_context(|| format!("could not load providers from `{}`", file.display()))?;
+    }
+    Ok(catalogue)
+}
+
+fn egress_policy(config: &Config, mode: Mode) -> anyhow::Result<EgressPolicy> {
+    let mut policy = EgressPolicy {
+        allow_loopback: mode == Mode::Dev,
+        ..EgressPolicy::default()
+    };
+    for range in &config.allow_egress {
+        let parsed = range
+            .parse()
+            .with_context(|| format!("`allow_egress`: `{range}` is no address range"))?;
+        policy.allow.push(parsed);
+    }
+    Ok(policy)
+}
+
+fn start_workers(config: &Config) -> anyhow::Result<Arc<dyn FunctionRunner>> {
+    let program = std::env::current_exe().context("could not find the running binary")?;
+    let mut options = WorkerPoolOptions::new(program);
+    options.spare_workers = config.workers.min(options.workers);
+    Ok(Arc::new(
+        WorkerPool::start(options).context("could not start function workers")?,
+    ))
+}
+
+/// Makes the environments of this mode where they are missing; returns their keys.
+pub(super) async fn ensure_environments(
+    rooms: &Rooms,
+    config: &Config,
+    mode: Mode,
+) -> anyhow::Result<Vec<EnvironmentKeys>> {
+    let mut names = vec!["dev", "prod"];
+    if mode == Mode::Dev && config.demo {
+        names.push("demo");
+    }
+    let mut list = Vec::new();
+    for name in names {
+        let row = environments::ensure(&rooms.engine, name)
+            .await
+            .with_context(|| format!("could not make environment `{name}`"))?;
+        let secret_key = environments::secret_key(&rooms.engine, row.pk)
+            .await?
+            .with_context(|| format!("environment `{name}` has no secret key"))?;
+        list.push(EnvironmentKeys {
+            name: row.name,
+            uuid: row.uuid,
+            secret_key,
+            public_key: row.public_key,
+        });
+    }
+    Ok(list)
+}
+
+/// Starts the loops of the engine. Each ends when `shutdown` is raised.
+pub(super) fn start_loops(rooms: &Rooms, shutdown: &Cancel) -> JoinSet<()> {
+    let mut loops = JoinSet::new();
+    let engine = || rooms.engine.clone();
+    loops.spawn(work::Scheduler::new(engine()).run(shutdown.clone()));
+    loops.spawn(work::Workers::new(engine()).run(shutdown.clone()));
+    loops.spawn(delivery::Dispatcher::new(engine()).run(shutdown.clone()));
+    loops.spawn(auth::Refresher { engine: engine() }.run(shutdown.clone()));
+    loops.spawn(Retention::new(engine()).run(shutdown.clone()));
+    loops
+}
+
+impl Rooms {
+    /// What the HTTP room needs.
+    pub(super) fn app(&self, _config: &Config, _mode: Mode) -> tenon_api::App {
+        tenon_api::App::new(self.engine.clone())
+    }
+}
