@@ -1,0 +1,6 @@
+//! Behaviours of the store, each on both databases.
+
+mod instance_key;
+mod schema;
+mod seal;
+mod transactions;
