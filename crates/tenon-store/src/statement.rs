@@ -89,6 +89,7 @@ macro_rules! statements {
 /// Every statement of this crate. A module with `statements!` must be listed here; a test looks for others.
 pub fn registered() -> impl Iterator<Item = &'static Statement> {
     [
+        crate::auth::ALL,
         crate::connect_sessions::ALL,
         crate::connections::statements::ALL,
         crate::environments::ALL,
