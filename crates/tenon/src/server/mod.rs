@@ -5,6 +5,7 @@ mod dev_file;
 mod drain;
 mod listen;
 mod log;
+mod loops;
 mod rooms;
 
 use std::time::Instant;
@@ -55,7 +56,7 @@ async fn serve(
     if mode == Mode::Dev {
         dev_file::write(&data_dir, &config, &environments)?;
     }
-    let loops = rooms::start_loops(&rooms, &shutdown);
+    let loops = loops::start(&rooms.engine, &shutdown);
     let servers = listen::serve(listeners, &rooms, &config, mode, &shutdown);
     announce(&config, mode, &data_dir, started);
     drain::until_told(&rooms, &shutdown).await;

@@ -6,23 +6,17 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tenon_core::{
-    Ids, SharedClock, SharedRandom,
-    function::{Cancel, FunctionRunner},
-    random::SystemRandom,
-};
+use tenon_core::{Ids, SharedClock, SharedRandom, function::FunctionRunner, random::SystemRandom};
 use tenon_engine::{
-    Engine, EngineParts, Settings, auth, delivery,
+    Engine, EngineParts, Settings, auth,
     egress::{Egress, EgressPolicy},
     environments,
-    operations::{OperationLog, Retention},
+    operations::OperationLog,
     time::SystemClock,
-    work,
 };
 use tenon_providers::Catalogue;
 use tenon_runtime::{WorkerPool, WorkerPoolOptions};
 use tenon_store::{DatabaseUrl, Store, StoreOptions, messages::Messages, parse_instance_key};
-use tokio::task::JoinSet;
 
 use super::{Mode, dev_file::EnvironmentKeys};
 use crate::config::Config;
@@ -157,18 +151,6 @@ pub(super) async fn ensure_environments(
         });
     }
     Ok(list)
-}
-
-/// Starts the loops of the engine. Each ends when `shutdown` is raised.
-pub(super) fn start_loops(rooms: &Rooms, shutdown: &Cancel) -> JoinSet<()> {
-    let mut loops = JoinSet::new();
-    let engine = || rooms.engine.clone();
-    loops.spawn(work::Scheduler::new(engine()).run(shutdown.clone()));
-    loops.spawn(work::Workers::new(engine()).run(shutdown.clone()));
-    loops.spawn(delivery::Dispatcher::new(engine()).run(shutdown.clone()));
-    loops.spawn(auth::Refresher { engine: engine() }.run(shutdown.clone()));
-    loops.spawn(Retention::new(engine()).run(shutdown.clone()));
-    loops
 }
 
 impl Rooms {
