@@ -16,4 +16,4 @@ mod input;
 mod text;
 
 pub use input::{Field, Input, Items, Object};
-pub use text::Text;
+pub use text::{Text, is_email, is_uuid, is_web_url};

@@ -1,3 +1,34 @@
-pub(crate) fn routes() -> axum::Router<crate::App> {
-    axum::Router::new()
+//! Connect sessions: opened by the app's backend, read by the connect UI.
+
+mod create;
+mod defaults;
+mod end;
+mod get;
+mod reconnect;
+mod telemetry;
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use serde_json::{Value, json};
+use tenon_engine::connections::sessions::OpenedSession;
+
+use crate::App;
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/connect/sessions", post(create::create))
+        .route("/connect/sessions/reconnect", post(reconnect::create))
+        .route("/connect/session", get(get::get).delete(end::end))
+        .route("/connect/telemetry", post(telemetry::collect))
+}
+
+/// The answer to an opened session.
+fn opened(session: &OpenedSession) -> Value {
+    json!({"data": {
+        "token": session.token.expose(),
+        "connect_link": session.connect_link.expose(),
+        "expires_at": session.expires_at.iso_millis(),
+    }})
 }

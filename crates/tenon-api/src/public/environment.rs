@@ -1,3 +1,42 @@
-pub(crate) fn routes() -> axum::Router<crate::App> {
-    axum::Router::new()
+//! The environment of the caller: settings, variables, signing key.
+
+mod get;
+mod patch;
+mod rotate_signing_key;
+mod variables;
+
+use axum::{
+    Router,
+    http::StatusCode,
+    routing::{get, post},
+};
+use tenon_engine::environments::EnvironmentError;
+
+use crate::{ApiError, App, ErrorCode};
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/environment", get(get::get).patch(patch::patch))
+        .route(
+            "/environment/webhook-signing-key/rotate",
+            post(rotate_signing_key::rotate),
+        )
+        .route(
+            "/environment-variables",
+            get(variables::list).put(variables::replace),
+        )
+}
+
+impl From<EnvironmentError> for ApiError {
+    fn from(error: EnvironmentError) -> Self {
+        match &error {
+            EnvironmentError::Name(_) | EnvironmentError::TooManyVariables => {
+                Self::invalid_body(&error)
+            }
+            EnvironmentError::Unknown => {
+                Self::new(StatusCode::NOT_FOUND, ErrorCode::UnknownEnvironment, &error)
+            }
+            EnvironmentError::Store(_) => Self::internal(&error),
+        }
+    }
 }

@@ -101,6 +101,27 @@ impl<'a> Text<'a> {
         self.check(rule, "custom", || message.to_owned())
     }
 
+    /// An absolute http or https URL, or nothing.
+    #[must_use]
+    pub fn web_url_or_empty(self) -> Self {
+        self.check(
+            |text| text.is_empty() || is_web_url(text),
+            "invalid_union",
+            || "Invalid input".to_owned(),
+        )
+    }
+
+    /// The name of a provider (auth-and-proxy.md, 3.2).
+    #[must_use]
+    pub fn provider_name(self) -> Self {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        self.matches(
+            |text| !text.is_empty() && text.chars().all(allowed),
+            "hold only letters, digits, `_` and `-`",
+        )
+        .max(limits::NAME_CHARS)
+    }
+
     /// A `connection_id` (auth-and-proxy.md, 3.3).
     #[must_use]
     pub fn connection_id(self) -> Self {
@@ -147,6 +168,12 @@ impl<'a> Text<'a> {
 /// Whether a text looks like an email address.
 pub fn is_email(text: &str) -> bool {
     !text.starts_with('.') && !text.contains("..") && EMAIL.is_match(text)
+}
+
+/// Whether a text is an absolute http or https URL.
+pub fn is_web_url(text: &str) -> bool {
+    Url::parse(text)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
 }
 
 /// Whether a text is a UUID.

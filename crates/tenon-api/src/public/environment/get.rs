@@ -1,0 +1,78 @@
+//! Settings of the environment.
+
+use axum::{Json, extract::State};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::Serialize;
+use tenon_store::environments::EnvironmentRow;
+
+use crate::{
+    ApiError, App,
+    caller::{Caller, scope},
+    query::Query,
+};
+
+/// What an environment shows of itself.
+#[derive(Debug, Serialize)]
+pub struct Body {
+    data: Data,
+}
+
+#[derive(Debug, Serialize)]
+struct Data {
+    name: String,
+    uuid: String,
+    webhook_signing_key: String,
+    standard_webhooks_secret: String,
+    webhook_settings: WebhookSettings,
+}
+
+#[derive(Debug, Serialize)]
+struct WebhookSettings {
+    primary_url: Option<String>,
+    secondary_url: Option<String>,
+    on_sync_completion_always: bool,
+    on_auth_creation: bool,
+    on_auth_refresh_error: bool,
+    on_sync_error: bool,
+    on_async_action_completion: bool,
+}
+
+impl From<EnvironmentRow> for Body {
+    fn from(environment: EnvironmentRow) -> Self {
+        let signing_key = environment.webhook_signing_key.into_exposed();
+        let webhooks = environment.webhooks;
+        Self {
+            data: Data {
+                name: environment.name,
+                uuid: environment.uuid,
+                standard_webhooks_secret: format!("whsec_{}", STANDARD.encode(&signing_key)),
+                webhook_signing_key: signing_key,
+                webhook_settings: WebhookSettings {
+                    primary_url: webhooks.primary_url,
+                    secondary_url: webhooks.secondary_url,
+                    on_sync_completion_always: webhooks.on_sync_completion_always,
+                    on_auth_creation: webhooks.on_auth_creation,
+                    on_auth_refresh_error: webhooks.on_auth_refresh_error,
+                    on_sync_error: webhooks.on_sync_error,
+                    on_async_action_completion: webhooks.on_async_action_completion,
+                },
+            },
+        }
+    }
+}
+
+/// `GET /environment`
+pub async fn get(
+    State(app): State<App>,
+    caller: Caller<scope::ReadEnvironment>,
+    query: Query,
+) -> Result<Json<Body>, ApiError> {
+    query.none()?;
+    let found = app
+        .engine
+        .reader()
+        .find_environment(caller.environment)
+        .await?;
+    let environment = found.ok_or_else(|| ApiError::internal_text("a key without environment"))?;
+    Ok(Json(Body::from(environment)))
+}
