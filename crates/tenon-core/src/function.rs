@@ -40,6 +40,17 @@ pub struct Bundle {
     pub javascript: Arc<str>,
 }
 
+impl Bundle {
+    /// A bundle of this text.
+    pub fn new(javascript: impl Into<Arc<str>>) -> Self {
+        let javascript = javascript.into();
+        Self {
+            hash: blake3::hash(javascript.as_bytes()).to_hex().to_string(),
+            javascript,
+        }
+    }
+}
+
 /// Which door of the bundle is entered.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Entry {

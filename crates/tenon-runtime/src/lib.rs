@@ -5,6 +5,7 @@
 
 pub mod compile;
 mod pool;
+pub mod replay;
 pub mod worker;
 
 pub use pool::{StartError, WorkerPool, WorkerPoolOptions};

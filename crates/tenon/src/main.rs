@@ -32,6 +32,14 @@ enum Command {
     Serve(config::ServerFlags),
     /// Print the effective configuration and where each value comes from
     Config(config::ServerFlags),
+    /// Compile the functions of a folder and deploy them to a server
+    Deploy(commands::deploy::Args),
+    /// Compile the functions of a folder and show what is wrong
+    Compile(commands::compile::Args),
+    /// Compile and deploy on every save
+    Watch(commands::watch::Args),
+    /// Replay recorded fixtures of functions, without server or network
+    Test(commands::test::Args),
     /// Run functions for a server; started by it, not by people
     #[command(hide = true)]
     Worker,
@@ -49,6 +57,10 @@ fn main() -> ExitCode {
         Command::Dev(flags) => server::run(&flags, server::Mode::Dev),
         Command::Serve(flags) => server::run(&flags, server::Mode::Serve),
         Command::Config(flags) => commands::config::run(&flags),
+        Command::Deploy(args) => return commands::deploy::run(args),
+        Command::Compile(args) => return commands::compile::run(args),
+        Command::Watch(args) => return commands::watch::run(args),
+        Command::Test(args) => return commands::test::run(args),
         Command::Worker => Err(anyhow::anyhow!(
             "`tenon worker` is started by a server, not by people"
         )),

@@ -163,7 +163,9 @@ impl Graph {
             printer.text("function (module, exports) {\n");
             match loaded {
                 Loaded::Json { text, .. } => {
-                    printer.text(&format!("module.exports = __tenon_json({text});\n"));
+                    printer.text(&format!(
+                        "module.exports = __tenon_interop(JSON.parse({text}));\n"
+                    ));
                 }
                 Loaded::Code { module, targets } => {
                     printer.text(&head(module, targets));
@@ -216,10 +218,10 @@ impl Loader<'_> {
 
     fn json(&self, path: String, text: String) -> Result<Loaded, CompileError> {
         match serde_json::from_str::<Value>(&text) {
-            // The text is JavaScript too; written anew so that it is one line and nothing but JSON.
+            // A literal for `JSON.parse`: as an object literal `__proto__` would mean something else.
             Ok(value) => Ok(Loaded::Json {
                 path,
-                text: value.to_string(),
+                text: Value::from(value.to_string()).to_string(),
             }),
             Err(error) => {
                 let line_start = text
@@ -379,9 +381,6 @@ function __tenon_interop(module) {
     const wrapped = { default: module };
     __tenon_pass_on(wrapped, fields);
     return Object.defineProperty(wrapped, "__esModule", { value: true });
-}
-function __tenon_json(value) {
-    return __tenon_interop(value);
 }
 const __tenon_sdk = __tenon_interop({
     createSync: (definition) => ({ type: "sync", ...definition }),

@@ -257,7 +257,7 @@ mod tests {
         let error = entries("\nimport './github/syncs/issues.js';\n", |_| false).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "index.ts:2:9: there is no file `github/syncs/issues.ts`\n  2 | import './github/syncs/issues.js';\n    |         ^^^^^^^^^^^^^^^^^^^^^^^^^"
+            "index.ts:2:9: there is no file `github/syncs/issues.ts`\n  2 | import './github/syncs/issues.js';\n    |         ^^^^^^^^^^^^^^^^^^^^^^^^"
         );
     }
 }

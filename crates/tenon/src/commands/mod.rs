@@ -1,3 +1,7 @@
 //! One module per command.
 
+pub mod compile;
 pub mod config;
+pub mod deploy;
+pub mod test;
+pub mod watch;

@@ -1,0 +1,3 @@
+//! The runtime, tested through its doors.
+
+mod compile;

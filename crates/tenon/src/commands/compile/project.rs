@@ -1,0 +1,199 @@
+//! A whole project, compiled on all cores.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tenon_core::function::FunctionKind;
+use tenon_runtime::compile::{
+    Bundled, CompileError, Definition, Diagnostic, EntryPoint, Project, ProjectError, define,
+};
+
+/// A function with everything that a deployment sends.
+#[derive(Clone, Debug)]
+pub struct CompiledFunction {
+    pub entry: EntryPoint,
+    pub bundled: Bundled,
+    pub definition: Definition,
+}
+
+/// Which functions of a project are meant; all by default.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    pub sync: Option<String>,
+    pub action: Option<String>,
+    pub integration: Option<String>,
+}
+
+impl Selection {
+    /// Whether a function is meant, by what its file's place says.
+    fn includes(&self, entry: &EntryPoint) -> bool {
+        let integration = self.integration.as_ref();
+        if integration.is_some_and(|wanted| *wanted != entry.integration) {
+            return false;
+        }
+        match (&self.sync, &self.action) {
+            (None, None) => true,
+            (sync, action) => {
+                (entry.folder == "syncs" && sync.as_ref() == Some(&entry.name))
+                    || (entry.folder == "actions" && action.as_ref() == Some(&entry.name))
+            }
+        }
+    }
+
+    /// `deployMode` of the deployment (cli.md, 4).
+    pub fn deploy_mode(&self) -> &'static str {
+        if self.sync.is_some() || self.action.is_some() {
+            "single"
+        } else if self.integration.is_some() {
+            "integration"
+        } else {
+            "all"
+        }
+    }
+}
+
+/// Why a project does not compile.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileProjectError {
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    #[error("no function of this project is meant: check the names, and that index.ts imports it")]
+    NothingSelected,
+    #[error("{0}")]
+    Code(CompileError),
+}
+
+/// Compiles the selected functions, in the order of the manifest.
+pub fn compile_project(
+    root: &Path,
+    selection: &Selection,
+) -> Result<Vec<CompiledFunction>, CompileProjectError> {
+    let project = Project::open(root).map_err(|error| match error {
+        ProjectError::Wrong(error) => CompileProjectError::Code(error),
+        error @ (ProjectError::NoManifest { .. } | ProjectError::Unreadable { .. }) => error.into(),
+    })?;
+    let entries: Vec<&EntryPoint> = project
+        .entries
+        .iter()
+        .filter(|entry| selection.includes(entry))
+        .collect();
+    if entries.is_empty() {
+        return Err(CompileProjectError::NothingSelected);
+    }
+    let outcomes = in_parallel(&entries, |entry| compile_one(&project, entry));
+    let mut functions = Vec::new();
+    let mut diagnostics = Vec::new();
+    for outcome in outcomes {
+        match outcome {
+            Ok(function) => functions.push(function),
+            Err(error) => diagnostics.extend(error.diagnostics),
+        }
+    }
+    diagnostics.extend(clashes(&functions));
+    if diagnostics.is_empty() {
+        return Ok(functions);
+    }
+    let mut unique: Vec<Diagnostic> = Vec::new();
+    for diagnostic in diagnostics {
+        // A shared file is compiled once per function.
+        if !unique.contains(&diagnostic) {
+            unique.push(diagnostic);
+        }
+    }
+    Err(CompileProjectError::Code(CompileError {
+        diagnostics: unique,
+    }))
+}
+
+fn compile_one(project: &Project, entry: &EntryPoint) -> Result<CompiledFunction, CompileError> {
+    let bundled = project.bundle(entry)?;
+    let folder = match bundled.kind {
+        FunctionKind::Sync => "syncs",
+        FunctionKind::Action => "actions",
+        FunctionKind::OnEvent => "on-events",
+    };
+    if entry.folder != folder {
+        let (start, end) = bundled.definition;
+        let message = format!(
+            "this function belongs into `{}/{folder}`",
+            entry.integration
+        );
+        return Err(Diagnostic::at(&entry.path, &bundled.source, start, end, message).into());
+    }
+    let definition = define(entry, &bundled)?;
+    Ok(CompiledFunction {
+        entry: entry.clone(),
+        bundled,
+        definition,
+    })
+}
+
+/// Model names and routes that two functions of one integration claim (functions.md, 1.1).
+fn clashes(functions: &[CompiledFunction]) -> Vec<Diagnostic> {
+    let mut models: HashMap<(&str, &str), &str> = HashMap::new();
+    let mut routes: HashMap<(&str, &str, &str), &str> = HashMap::new();
+    let mut found = Vec::new();
+    for function in functions {
+        let CompiledFunction {
+            entry,
+            bundled,
+            definition,
+        } = function;
+        let complain = |message: String| {
+            let (start, end) = bundled.definition;
+            Diagnostic::at(&entry.path, &bundled.source, start, end, message)
+        };
+        let integration = entry.integration.as_str();
+        if definition.kind == FunctionKind::Sync {
+            for model in &definition.models {
+                if let Some(other) = models.insert((integration, model), &entry.path) {
+                    found.push(complain(format!(
+                        "model `{model}` belongs to `{other}` already"
+                    )));
+                }
+            }
+        }
+        for endpoint in &definition.endpoints {
+            let (method, path) = (endpoint.method.as_str(), endpoint.path.as_str());
+            if let Some(other) = routes.insert((integration, method, path), &entry.path) {
+                found.push(complain(format!(
+                    "endpoint `{method} {path}` belongs to `{other}` already"
+                )));
+            }
+        }
+    }
+    found
+}
+
+/// Does the same to every item on all cores; results keep the order.
+fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism()
+        .map_or(1, std::num::NonZero::get)
+        .min(items.len());
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::with_capacity(items.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some((index, item)) = {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    items.get(index).map(|item| (index, item))
+                } {
+                    let result = work(item);
+                    done.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((index, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}

@@ -1,0 +1,169 @@
+//! The command line's own HTTP client: it may only call a Tenon server.
+
+use std::time::Duration;
+
+use reqwest::{StatusCode, header::USER_AGENT};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{body::DeployBody, plan::Plan, target::Target};
+
+/// A deployment of a whole project writes every function in one transaction.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// A function as the server keeps it now.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Deployed {
+    pub name: String,
+    #[serde(rename = "providerConfigKey", alias = "provider_config_key")]
+    pub provider_config_key: String,
+    #[serde(default)]
+    pub version: String,
+}
+
+/// Why a request to the server failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("no HTTP client could be made")]
+    Client(#[source] reqwest::Error),
+    #[error(
+        "`{url}` does not answer\nhint: is the server running? Start one with `tenon dev`, or name it with --url or NANGO_HOSTPORT"
+    )]
+    Unreachable {
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("{text}")]
+    Refused {
+        status: StatusCode,
+        code: String,
+        text: String,
+    },
+    #[error("`{url}` answered with something else than a deployment ({status})")]
+    Strange { url: String, status: StatusCode },
+}
+
+/// Calls one server with one key.
+#[derive(Clone, Debug)]
+pub struct Client {
+    #[expect(
+        clippy::disallowed_types,
+        reason = "this client calls the operator's own server, never a provider"
+    )]
+    http: reqwest::Client,
+    target: Target,
+}
+
+impl Client {
+    /// A client for this server. It follows no redirects: the key belongs to this address only.
+    pub fn new(target: &Target) -> Result<Self, ClientError> {
+        #[expect(clippy::disallowed_types, reason = "see above")]
+        let mut builder = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none());
+        if target.is_loopback() {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(ClientError::Client)?;
+        Ok(Self {
+            http,
+            target: target.clone(),
+        })
+    }
+
+    /// Asks what a deployment would change.
+    pub async fn confirm(&self, body: &DeployBody) -> Result<Plan, ClientError> {
+        self.post("/sync/deploy/confirmation", &body.to_confirm())
+            .await
+    }
+
+    /// Deploys.
+    pub async fn deploy(&self, body: &DeployBody) -> Result<Vec<Deployed>, ClientError> {
+        self.post("/sync/deploy", &body.to_deploy()).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, ClientError> {
+        let url = format!("{}{path}", self.target.url);
+        let unreachable = |source| ClientError::Unreachable {
+            url: self.target.url.clone(),
+            source,
+        };
+        let request = self
+            .http
+            .post(&url)
+            .bearer_auth(self.target.secret_key.expose())
+            .header(USER_AGENT, concat!("tenon-cli/", env!("CARGO_PKG_VERSION")))
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(unreachable)?;
+        if let Ok(refusal) = serde_json::from_slice::<Refusal>(&bytes) {
+            let Refusal { error } = refusal;
+            return Err(ClientError::Refused {
+                status,
+                text: error.told(status),
+                code: error.code,
+            });
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(answer) if status.is_success() => Ok(answer),
+            _ => Err(ClientError::Strange {
+                url: self.target.url.clone(),
+                status,
+            }),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: RefusalError,
+}
+
+#[derive(Deserialize)]
+struct RefusalError {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    errors: Vec<RefusalIssue>,
+}
+
+#[derive(Deserialize)]
+struct RefusalIssue {
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    path: Vec<Value>,
+}
+
+impl RefusalError {
+    fn told(&self, status: StatusCode) -> String {
+        let message = self.message.as_deref().unwrap_or("no reason given");
+        let mut text = format!(
+            "the server refused: {message} ({}, {})",
+            self.code,
+            status.as_u16()
+        );
+        for issue in &self.errors {
+            let path: Vec<String> = issue
+                .path
+                .iter()
+                .map(|part| {
+                    part.as_str()
+                        .map_or_else(|| part.to_string(), str::to_owned)
+                })
+                .collect();
+            text.push_str(
+                &format!("\n  {} {}", path.join("."), issue.message).replace("\n   ", "\n  "),
+            );
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            text.push_str("\nhint: is the secret key that of this environment?");
+        }
+        text
+    }
+}

@@ -1,0 +1,159 @@
+//! `tenon deploy`: compiles the functions of a folder and sends them to a server.
+
+mod body;
+mod client;
+mod dot_env;
+mod plan;
+mod target;
+
+use std::{
+    io::{BufRead, IsTerminal},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use super::compile::{self, CompileProjectError, Selection, compile_project};
+use crate::ui;
+
+pub use body::DeployBody;
+pub use client::{Client, ClientError, Deployed};
+pub use plan::Plan;
+pub use target::{Target, TargetError};
+
+/// Exit code for a deployment that the server refused (cli.md, 2).
+pub const DEPLOY_ERROR: u8 = 11;
+
+/// Arguments of `tenon deploy`; the flags are those of the published command line (cli.md, 3).
+#[derive(clap::Args, Debug, Clone, Default)]
+#[command(disable_version_flag = true)]
+pub struct Args {
+    /// Environment to deploy to
+    #[arg(value_name = "ENVIRONMENT", default_value = "dev")]
+    pub environment: String,
+    /// Folder with `index.ts`
+    #[arg(long, value_name = "PATH", default_value = ".")]
+    pub path: PathBuf,
+    /// Version for every function of this deployment
+    #[arg(short = 'v', long = "version", value_name = "VERSION")]
+    pub function_version: Option<String>,
+    /// Deploy only the sync of this name
+    #[arg(short = 's', long, value_name = "NAME")]
+    pub sync: Option<String>,
+    /// Deploy only the action of this name
+    #[arg(short = 'a', long, value_name = "NAME")]
+    pub action: Option<String>,
+    /// Deploy only the functions of this integration
+    #[arg(short = 'i', long, value_name = "INTEGRATION")]
+    pub integration: Option<String>,
+    /// Delete syncs that have connections, and models, without asking (together with --auto-confirm)
+    #[arg(long)]
+    pub allow_destructive: bool,
+    /// Ask nothing
+    #[arg(long, env = "NANGO_DEPLOY_AUTO_CONFIRM", num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub auto_confirm: bool,
+    /// Show the plan and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Server to deploy to; NANGO_HOSTPORT or a running `tenon dev` otherwise
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+}
+
+/// Deploys; exit code 10 if the code is wrong, 11 if the server refuses, 1 otherwise.
+pub fn run(args: Args) -> ExitCode {
+    match deploy(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(DeployError::Compile(error)) => compile::report(&error),
+        Err(
+            error @ (DeployError::Target(_) | DeployError::NotConfirmed | DeployError::Runtime(_)),
+        ) => {
+            ui::error(&error.into());
+            ExitCode::FAILURE
+        }
+        Err(error @ (DeployError::Server(_) | DeployError::Destructive { .. })) => {
+            ui::error(&error.into());
+            ExitCode::from(DEPLOY_ERROR)
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum DeployError {
+    #[error(transparent)]
+    Compile(#[from] CompileProjectError),
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error("could not deploy")]
+    Server(#[from] ClientError),
+    #[error(
+        "not deployed: {what}\nhint: deploy with --auto-confirm --allow-destructive if that is what you want"
+    )]
+    Destructive { what: String },
+    #[error("not deployed")]
+    NotConfirmed,
+    #[error("could not start")]
+    Runtime(#[source] std::io::Error),
+}
+
+fn deploy(args: &Args) -> Result<(), DeployError> {
+    let target = Target::find(&args.path, &args.environment, args.url.as_deref())?;
+    let selection = Selection {
+        sync: args.sync.clone(),
+        action: args.action.clone(),
+        integration: args.integration.clone(),
+    };
+    let functions = compile_project(&args.path, &selection)?;
+    let body = DeployBody::new(&functions, &selection, args.function_version.as_deref());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(DeployError::Runtime)?;
+    let client = Client::new(&target)?;
+    let plan = runtime.block_on(client.confirm(&body))?;
+    ui::say(format!("Plan for `{}` on {}", args.environment, target.url));
+    ui::say(plan.to_string());
+    if args.dry_run {
+        return Ok(());
+    }
+    if let Some(what) = plan.destroys() {
+        confirm(args, what)?;
+    }
+    let deployed = runtime.block_on(client.deploy(&body))?;
+    ui::say(told(&deployed));
+    Ok(())
+}
+
+/// What was deployed, as lines.
+pub fn told(deployed: &[Deployed]) -> String {
+    if deployed.is_empty() {
+        return "Nothing to deploy; what is no longer in the project is gone.".to_owned();
+    }
+    let names: Vec<String> = deployed
+        .iter()
+        .map(|function| {
+            format!(
+                "{}/{}@v{}",
+                function.provider_config_key, function.name, function.version
+            )
+        })
+        .collect();
+    format!("Deployed {}", names.join(", "))
+}
+
+/// Lets people decide about what a deployment deletes; never asks where nobody can answer.
+fn confirm(args: &Args, what: String) -> Result<(), DeployError> {
+    if args.auto_confirm && args.allow_destructive {
+        return Ok(());
+    }
+    let nobody = args.auto_confirm || target::in_ci() || !std::io::stdin().is_terminal();
+    if nobody {
+        return Err(DeployError::Destructive { what });
+    }
+    ui::say(format!("This {what}. Deploy? [y/N]"));
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(DeployError::NotConfirmed),
+    }
+}

@@ -1,0 +1,169 @@
+//! `tenon test`: replays recorded fixtures of functions, without server or network (functions.md, 5).
+
+mod discover;
+mod own_code;
+mod report;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use anyhow::Context as _;
+use futures::StreamExt as _;
+use serde_json::Value;
+use tenon_core::{Timestamp, function::Bundle};
+use tenon_providers::Catalogue;
+use tenon_runtime::{
+    WorkerPool, WorkerPoolOptions,
+    compile::Project,
+    replay::{Fixture, Replayed, Surroundings, Verdict, replay},
+};
+
+use crate::ui;
+use discover::{Case, Found};
+use report::{Outcome, Report};
+
+/// Arguments of `tenon test`.
+#[derive(clap::Args, Debug, Clone)]
+pub struct Args {
+    /// Folder with integrations, an integration, or a fixture
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub path: PathBuf,
+    /// Only fixtures of this integration
+    #[arg(long, value_name = "INTEGRATION")]
+    pub integration: Option<String>,
+    /// Only fixtures of this function
+    #[arg(long, value_name = "NAME")]
+    pub function: Option<String>,
+    /// What `Date` shows inside functions: `now` or an ISO 8601 instant
+    #[arg(long, value_name = "now|ISO", default_value = "now", value_parser = clock)]
+    pub clock: ClockChoice,
+    /// Print results as JSON lines; the closing line goes to standard error
+    #[arg(long)]
+    pub json: bool,
+    /// Provider file in Nango's format, for pagination settings; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub providers: Vec<PathBuf>,
+}
+
+/// What `Date` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockChoice {
+    Now,
+    Stopped(Timestamp),
+}
+
+fn clock(text: &str) -> Result<ClockChoice, String> {
+    if text == "now" {
+        return Ok(ClockChoice::Now);
+    }
+    Timestamp::parse_iso(text)
+        .map(ClockChoice::Stopped)
+        .ok_or_else(|| "`now` or an instant like 2026-01-02T03:04:05Z".to_owned())
+}
+
+/// Replays; exit code 1 if a fixture fails.
+pub fn run(args: Args) -> ExitCode {
+    match test(args) {
+        Ok(report) if report.failed() == 0 => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            ui::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn test(args: Args) -> anyhow::Result<Report> {
+    let found = discover::discover(
+        &args.path,
+        args.integration.as_deref(),
+        args.function.as_deref(),
+    )?;
+    let mut catalogue = Catalogue::embedded();
+    for file in &args.providers {
+        catalogue
+            .load_file(file)
+            .with_context(|| format!("provider file `{}`", file.display()))?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let report = runtime.block_on(replay_all(found, &catalogue, &args))?;
+    report.close();
+    Ok(report)
+}
+
+async fn replay_all(found: Found, catalogue: &Catalogue, args: &Args) -> anyhow::Result<Report> {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let program = std::env::current_exe().context("the path of this program")?;
+    let pool = WorkerPool::start(WorkerPoolOptions {
+        workers: cores,
+        threads: cores,
+        ..WorkerPoolOptions::new(program)
+    })?;
+    let mut report = Report::new(args.json);
+    for skipped in found.skipped {
+        report.skipped(&skipped);
+    }
+    let pool = &pool;
+    let mut outcomes = futures::stream::iter(found.cases)
+        .map(|case| async move {
+            let outcome = replay_one(&case, pool, catalogue, args.clock).await;
+            (case, outcome)
+        })
+        .buffered(cores * 4);
+    while let Some((case, outcome)) = outcomes.next().await {
+        report.add(&case, outcome);
+    }
+    Ok(report)
+}
+
+async fn replay_one(
+    case: &Case,
+    pool: &WorkerPool,
+    catalogue: &Catalogue,
+    clock: ClockChoice,
+) -> Outcome {
+    let prepared = {
+        let case = case.clone();
+        tokio::task::spawn_blocking(move || prepare(&case)).await
+    };
+    let (function, fixture) = match prepared {
+        Ok(Ok(prepared)) => prepared,
+        Ok(Err(outcome)) => return outcome,
+        Err(_) => return Outcome::Broken("the compiler stopped".to_owned()),
+    };
+    let provider = catalogue.find(&case.entry.integration);
+    let surroundings = Surroundings {
+        clock: match clock {
+            ClockChoice::Now => None,
+            ClockChoice::Stopped(instant) => Some(instant),
+        },
+        paginate: provider.map_or(Value::Null, |provider| {
+            provider.raw["proxy"]["paginate"].clone()
+        }),
+    };
+    match replay(pool, &function, fixture, &surroundings).await {
+        Verdict::Passed => Outcome::Passed,
+        verdict => Outcome::judged(verdict, own_code::reason(case)),
+    }
+}
+
+fn prepare(case: &Case) -> Result<(Replayed, Arc<Fixture>), Outcome> {
+    let project = Project {
+        root: case.root.clone(),
+        entries: Vec::new(),
+    };
+    let bundled = project
+        .bundle(&case.entry)
+        .map_err(|error| Outcome::Broken(error.to_string()))?;
+    let text = std::fs::read_to_string(&case.fixture)
+        .map_err(|error| Outcome::Broken(error.to_string()))?;
+    let fixture = Fixture::parse(&text).map_err(|error| Outcome::Broken(error.to_string()))?;
+    let function = Replayed {
+        integration: case.entry.integration.clone(),
+        name: case.entry.name.clone(),
+        kind: bundled.kind,
+        bundle: Bundle::new(bundled.javascript),
+    };
+    Ok((function, Arc::new(fixture)))
+}
