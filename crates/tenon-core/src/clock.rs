@@ -78,9 +78,37 @@ impl Timestamp {
     /// `2026-01-02T03:04:05.678901+00:00`: the form of record times; trailing zeros of the fraction are dropped and a
     /// whole second has no fraction at all (records.md, 3.1).
     pub fn iso_micros_offset(self) -> String {
-        let text = self.formatted("%Y-%m-%dT%H:%M:%S%.6f", self.0);
-        let short = text.trim_end_matches('0').trim_end_matches('.');
-        format!("{short}+00:00")
+        let mut text = Vec::with_capacity(32);
+        self.write_iso_micros_offset(&mut text);
+        String::from_utf8(text).expect("digits and signs are UTF-8")
+    }
+
+    /// Appends [`Timestamp::iso_micros_offset`]. A page of records has thousands of these, so no formatting machinery.
+    pub fn write_iso_micros_offset(self, out: &mut Vec<u8>) {
+        let (year, month, day) = civil(self.0.div_euclid(86_400_000_000));
+        let micros = self.0.rem_euclid(86_400_000_000).unsigned_abs();
+        let seconds = micros / 1_000_000;
+        let parts = [
+            (year, 4, b'-'),
+            (month, 2, b'-'),
+            (day, 2, b'T'),
+            (seconds / 3_600, 2, b':'),
+            (seconds / 60 % 60, 2, b':'),
+            (seconds % 60, 2, b'.'),
+            (micros % 1_000_000, 6, b'+'),
+        ];
+        for (value, digits, then) in parts {
+            push_digits(out, value, digits);
+            out.push(then);
+        }
+        out.pop();
+        while out.last() == Some(&b'0') {
+            out.pop();
+        }
+        if out.last() == Some(&b'.') {
+            out.pop();
+        }
+        out.extend_from_slice(b"+00:00");
     }
 
     /// Reads an ISO 8601 instant with `Z` or a numeric offset.
@@ -94,6 +122,35 @@ impl Timestamp {
         let instant =
             jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         instant.strftime(format).to_string()
+    }
+}
+
+/// Year, month and day of a day since 1970-01-01, in the proleptic Gregorian calendar; years before 0 become 0.
+fn civil(days: i64) -> (u64, u64, u64) {
+    // Years begin in March, so that the leap day is the last one; eras have 400 of them.
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (
+        u64::try_from(year).unwrap_or(0),
+        month.unsigned_abs(),
+        day.unsigned_abs(),
+    )
+}
+
+fn push_digits(out: &mut Vec<u8>, mut value: u64, digits: usize) {
+    let start = out.len();
+    out.resize(start + digits, b'0');
+    for digit in out[start..].iter_mut().rev() {
+        *digit = b'0' + u8::try_from(value % 10).unwrap_or(0);
+        value /= 10;
     }
 }
 
@@ -135,6 +192,18 @@ mod tests {
                 Timestamp::parse_iso(text),
                 Some(Timestamp::from_micros(micros))
             );
+        }
+    }
+
+    #[test]
+    fn record_times_agree_with_the_calendar() {
+        let mut micros: i64 = -2_208_988_800_000_000;
+        while micros < 7_258_118_400_000_000 {
+            let instant = Timestamp::from_micros(micros);
+            let calendar = jiff::Timestamp::from_microsecond(micros).unwrap();
+            let calendar = calendar.strftime("%Y-%m-%dT%H:%M:%S%.f+00:00").to_string();
+            assert_eq!(instant.iso_micros_offset(), calendar);
+            micros += 86_400_000_000 * 29 + 12_345_678_900;
         }
     }
 

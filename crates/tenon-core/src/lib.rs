@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod clock;
+pub mod cursor;
 pub mod frequency;
 pub mod function;
 pub mod ids;
