@@ -187,3 +187,6 @@ fn find_embedded(name: &str) -> Option<Arc<Provider>> {
     });
     Some(Arc::clone(provider))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tenon_core::auth::AuthMode;
 
 use crate::{
-    Assertion, Field, Fields, JwtToken, ProxySettings, Signature, TokenResponse, TokenStep,
+    Assertion, Fields, JwtToken, ProxySettings, Signature, TokenResponse, TokenStep,
     proxy::one_or_many,
 };
 
@@ -210,13 +210,6 @@ impl Provider {
     /// The template of the API's address.
     pub fn base_url(&self) -> Option<&str> {
         self.proxy.as_ref().map(|proxy| proxy.base_url.as_str())
-    }
-
-    /// A parameter of the end user, from `connection_config` or `proxy.connection_config`.
-    pub fn parameter(&self, name: &str) -> Option<&Field> {
-        self.connection_config
-            .get(name)
-            .or_else(|| self.proxy.as_ref()?.parameter(name))
     }
 
     /// Whether substituted values are put into URLs as they are.

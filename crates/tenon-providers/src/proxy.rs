@@ -4,8 +4,6 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::{Fields, field::Field};
-
 /// The `proxy` part of a provider (auth-and-proxy.md, 9 and 10).
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -21,8 +19,8 @@ pub struct ProxySettings {
     pub verification: Option<Verification>,
     pub retry: Option<Retry>,
     pub paginate: Option<Paginate>,
-    /// Parameters that must be collected although only endpoints use them.
-    pub connection_config: Fields,
+    /// Parameters that must be collected although only endpoints use them, as templates by name.
+    pub connection_config: IndexMap<String, String>,
     pub decompress: bool,
     pub forward_headers_on_redirect: bool,
 }
@@ -128,13 +126,6 @@ pub enum PaginationType {
 pub enum OffsetCalculation {
     ByResponseSize,
     PerPage,
-}
-
-impl ProxySettings {
-    /// A declared parameter that only endpoints use.
-    pub fn parameter(&self, name: &str) -> Option<&Field> {
-        self.connection_config.get(name)
-    }
 }
 
 /// Reads `x` and `[x, y]` alike: the files use both.
