@@ -66,7 +66,8 @@ function object(depth = 0) {
 
 function request(server) {
     const [method, pattern] = maybe(0.97) ? pick(ROUTES) : [pick(['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']), `/${encodeURIComponent(text())}`];
-    const path = pattern.replaceAll(':id', () => encodeURIComponent(text()) || 'x');
+    // What the test needs stays: deletions name something else.
+    const path = pattern.replaceAll(':id', () => (method === 'DELETE' ? 'nobody' : encodeURIComponent(text()) || 'x'));
     const query = new URLSearchParams();
     for (let count = Math.floor(random() * 5); count > 0; count--) query.append(pick(NAMES) + (maybe(0.2) ? pick(['[]', '[a]', '[a][b]', '[', '[__proto__]']) : ''), text());
     const headers = {};
