@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod clock;
 pub mod cursor;
+pub mod delivery;
 pub mod frequency;
 pub mod function;
 pub mod ids;

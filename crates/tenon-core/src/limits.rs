@@ -74,3 +74,24 @@ pub const IDLE_CONNECTIONS: usize = 256;
 
 /// Client certificates whose connections are kept.
 pub const CLIENT_IDENTITIES: usize = 64;
+
+/// Longest wait for the answer of a webhook receiver (webhooks.md, 1.2).
+pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Bytes of a webhook receiver's answer that are read: the status is what counts.
+pub const DELIVERY_ANSWER_BYTES: u64 = 64 * 1024;
+
+/// Deliveries that one claim takes: enough to pay for its commit, few enough for its lease.
+pub const DELIVERY_BATCH: i64 = 256;
+
+/// Requests to one endpoint at a time; each connection's deliveries go one after the other.
+pub const DELIVERY_LANES: usize = 32;
+
+/// Endpoints that one node serves at a time.
+pub const DELIVERY_ENDPOINTS: usize = 2_048;
+
+/// Days that ended deliveries and events are kept, and can be replayed.
+pub const DELIVERY_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Most events or deliveries in one page.
+pub const PAGE: i64 = 1_000;

@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod connect_sessions;
 pub mod connections;
+pub mod delivery;
 mod driver;
 pub mod environments;
 mod error;

@@ -47,6 +47,7 @@ CREATE TABLE delivery (
     -- 'waiting', 'delivered' or 'failed' (dead letter).
     state TEXT NOT NULL,
     attempts BIGINT NOT NULL,
+    -- When it is due; while somebody sends it, the end of the lease.
     next_at_us BIGINT NOT NULL,
     lease_owner TEXT,
     lease_expires_at_us BIGINT,
@@ -57,9 +58,11 @@ CREATE TABLE delivery (
     created_at_us BIGINT NOT NULL,
     finished_at_us BIGINT
 );
+-- The next look at an endpoint; what holds a connection back; the queue itself.
 CREATE INDEX delivery_due ON delivery (endpoint_pk, next_at_us) WHERE state = 'waiting';
-CREATE INDEX delivery_order ON delivery (endpoint_pk, connection_pk, pk) WHERE state = 'waiting';
+CREATE INDEX delivery_order ON delivery (endpoint_pk, connection_pk, next_at_us) WHERE state = 'waiting';
 CREATE INDEX delivery_queue ON delivery (endpoint_pk, pk) WHERE state = 'waiting';
+CREATE INDEX delivery_finished ON delivery (finished_at_us) WHERE finished_at_us IS NOT NULL;
 CREATE INDEX delivery_environment ON delivery (environment_pk, pk);
 CREATE INDEX delivery_event ON delivery (event_pk);
 

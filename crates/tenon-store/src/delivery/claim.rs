@@ -1,0 +1,236 @@
+//! Taking deliveries to send: in order, leased, fenced.
+
+use bytes::Bytes;
+use tenon_core::{
+    Timestamp,
+    names::{ConnectionPk, EnvironmentPk},
+};
+
+use super::{dialect::ENDPOINT_LOCK, event_seal};
+use crate::{Reader, Row, StoreError, Tx, params};
+
+/// What a claim returns. The event's columns come as subqueries: SQLite's `RETURNING` sees no joined table.
+macro_rules! claimed {
+    () => {
+        " RETURNING pk, id, environment_pk, connection_pk, attempts, fence, operation_id, created_at_us,
+            (SELECT e.id FROM event e WHERE e.pk = delivery.event_pk),
+            (SELECT e.body FROM event e WHERE e.pk = delivery.event_pk),
+            (SELECT e.headers FROM event e WHERE e.pk = delivery.event_pk),
+            (SELECT e.kind FROM event e WHERE e.pk = delivery.event_pk)"
+    };
+}
+
+crate::statements! {
+    // Hops from endpoint to endpoint along the index: the cost is the number of endpoints with something waiting, not of
+    // deliveries.
+    ENDPOINTS_WAITING = "
+        WITH RECURSIVE waiting (pk) AS (
+            SELECT MIN(endpoint_pk) FROM delivery WHERE state = 'waiting'
+            UNION ALL
+            SELECT (SELECT MIN(d.endpoint_pk) FROM delivery d WHERE d.state = 'waiting' AND d.endpoint_pk > w.pk)
+            FROM waiting w WHERE w.pk IS NOT NULL
+        )
+        SELECT e.pk, COALESCE(e.open_until_us,
+            (SELECT MIN(d.next_at_us) FROM delivery d WHERE d.endpoint_pk = e.pk AND d.state = 'waiting'))
+        FROM waiting w JOIN endpoint e ON e.pk = w.pk";
+    // A delivery waits while an older one of its connection is on its way, or failed only a few times ($6).
+    CLAIM_DUE = concat!("
+        UPDATE delivery SET lease_owner = $3, lease_expires_at_us = $4, next_at_us = $4, fence = fence + 1
+        WHERE pk IN (
+            SELECT d.pk FROM delivery d
+            WHERE d.endpoint_pk = $1 AND d.state = 'waiting' AND d.next_at_us <= $2
+                AND NOT EXISTS (
+                    SELECT 1 FROM delivery o
+                    WHERE o.endpoint_pk = d.endpoint_pk AND o.connection_pk = d.connection_pk AND o.state = 'waiting'
+                        AND o.next_at_us > $2 AND o.pk < d.pk AND o.attempts < $6)
+            ORDER BY d.pk LIMIT $5)",
+        claimed!());
+    OLDEST = "
+        SELECT pk, next_at_us FROM delivery
+        WHERE endpoint_pk = $1 AND state = 'waiting' AND (lease_expires_at_us IS NULL OR lease_expires_at_us <= $2)
+        ORDER BY pk LIMIT 1";
+    CLAIM_ONE = concat!("
+        UPDATE delivery SET lease_owner = $2, lease_expires_at_us = $3, next_at_us = $3, fence = fence + 1
+        WHERE pk = $1",
+        claimed!());
+    PROBING = "
+        UPDATE endpoint SET open_until_us = $2 WHERE pk = $1";
+    EXPIRE = "
+        UPDATE delivery SET state = 'failed', finished_at_us = $2, last_error = $4, fence = fence + 1
+        WHERE pk IN (
+            SELECT pk FROM delivery
+            WHERE endpoint_pk = $1 AND state = 'waiting' AND created_at_us < $3
+            ORDER BY pk LIMIT 500)";
+}
+
+/// An endpoint with something waiting.
+#[derive(Clone, Copy, Debug)]
+pub struct DueEndpoint {
+    pub pk: i64,
+    /// When to look: the next delivery, or the next probe of an open circuit.
+    pub at: Timestamp,
+}
+
+/// What a worker wants.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub endpoint: i64,
+    pub now: Timestamp,
+    pub owner: String,
+    pub lease_until: Timestamp,
+    pub limit: i64,
+    /// Failed attempts of an older delivery from which on the younger ones of its connection no longer wait.
+    pub hold_attempts: i64,
+    /// Waiting deliveries made before this are given up.
+    pub expired_before: Timestamp,
+    /// Until when nobody else probes an open circuit.
+    pub probe_until: Timestamp,
+}
+
+/// A delivery to send.
+#[derive(Clone, Debug)]
+pub struct ClaimedDelivery {
+    pub pk: i64,
+    pub id: String,
+    pub environment: EnvironmentPk,
+    pub connection: Option<ConnectionPk>,
+    pub attempts: i64,
+    pub fence: i64,
+    pub operation: Option<String>,
+    pub created_at: Timestamp,
+    pub webhook_id: String,
+    pub kind: String,
+    /// Set for the probe of an open circuit that is not yet due itself: a failure does not count.
+    pub uncounted_until: Option<Timestamp>,
+    body: Bytes,
+    headers: Option<Bytes>,
+}
+
+/// What there was.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// Deliveries in the order of their creation; possibly none.
+    Deliveries {
+        url: String,
+        environment: EnvironmentPk,
+        batch: Vec<ClaimedDelivery>,
+    },
+    /// The circuit is open.
+    Open { until: Timestamp },
+    /// Another node is claiming.
+    Busy,
+}
+
+impl Reader {
+    /// The endpoints with something waiting, and when to look at each.
+    pub async fn endpoints_waiting(&self) -> Result<Vec<DueEndpoint>, StoreError> {
+        let rows = self.query(&ENDPOINTS_WAITING, &[]).await?;
+        let mut due = Vec::with_capacity(rows.len());
+        for row in rows {
+            // Nothing is left if the last delivery ended meanwhile.
+            if let Some(at) = row.get(1)? {
+                due.push(DueEndpoint {
+                    pk: row.get(0)?,
+                    at,
+                });
+            }
+        }
+        Ok(due)
+    }
+
+    /// The bytes to send, and extra headers as a JSON list of pairs.
+    pub async fn open_delivery(
+        &self,
+        delivery: &ClaimedDelivery,
+    ) -> Result<(Bytes, Option<Bytes>), StoreError> {
+        let context = |column| {
+            event_seal(
+                delivery.environment,
+                delivery.connection,
+                column,
+                &delivery.webhook_id,
+            )
+        };
+        let body = self.open(context("body"), &delivery.body).await?;
+        let headers = match &delivery.headers {
+            Some(sealed) => Some(self.open(context("headers"), sealed).await?),
+            None => None,
+        };
+        Ok((body, headers))
+    }
+}
+
+impl Tx {
+    /// Leases what can be sent to an endpoint now. Of an open circuit whose time has come only the oldest delivery is
+    /// taken, as a probe.
+    pub async fn claim_deliveries(&self, claim: &Claim) -> Result<Found, StoreError> {
+        let Some(endpoint) = self.find(&ENDPOINT_LOCK, params![claim.endpoint]).await? else {
+            return Ok(Found::Busy);
+        };
+        let url: String = endpoint.get(2)?;
+        let environment = endpoint.get(3)?;
+        let found = |batch| Found::Deliveries {
+            url,
+            environment,
+            batch,
+        };
+        match endpoint.get::<Option<Timestamp>>(1)? {
+            Some(until) if until > claim.now => Ok(Found::Open { until }),
+            Some(_) => Ok(found(self.claim_probe(claim).await?)),
+            None => {
+                let values = params![
+                    claim.endpoint,
+                    claim.now,
+                    claim.owner.as_str(),
+                    claim.lease_until,
+                    claim.limit,
+                    claim.hold_attempts,
+                ];
+                let rows = self.query(&CLAIM_DUE, values).await?;
+                let mut batch = rows.iter().map(claimed).collect::<Result<Vec<_>, _>>()?;
+                batch.sort_unstable_by_key(|delivery| delivery.pk);
+                Ok(found(batch))
+            }
+        }
+    }
+
+    async fn claim_probe(&self, claim: &Claim) -> Result<Vec<ClaimedDelivery>, StoreError> {
+        let expired = params![
+            claim.endpoint,
+            claim.now,
+            claim.expired_before,
+            "the endpoint did not come back in time",
+        ];
+        self.execute(&EXPIRE, expired).await?;
+        let oldest = params![claim.endpoint, claim.now];
+        let Some(oldest) = self.find(&OLDEST, oldest).await? else {
+            return Ok(Vec::new());
+        };
+        let (pk, due): (i64, Timestamp) = (oldest.get(0)?, oldest.get(1)?);
+        // Nobody else probes while this one is on its way.
+        self.execute(&PROBING, params![claim.endpoint, claim.probe_until])
+            .await?;
+        let values = params![pk, claim.owner.as_str(), claim.lease_until];
+        let mut probe = claimed(&self.get(&CLAIM_ONE, values).await?)?;
+        probe.uncounted_until = (due > claim.now).then_some(due);
+        Ok(vec![probe])
+    }
+}
+
+fn claimed(row: &Row) -> Result<ClaimedDelivery, StoreError> {
+    Ok(ClaimedDelivery {
+        pk: row.get(0)?,
+        id: row.get(1)?,
+        environment: row.get(2)?,
+        connection: row.get(3)?,
+        attempts: row.get(4)?,
+        fence: row.get(5)?,
+        operation: row.get(6)?,
+        created_at: row.get(7)?,
+        webhook_id: row.get(8)?,
+        body: row.get(9)?,
+        headers: row.get(10)?,
+        kind: row.get(11)?,
+        uncounted_until: None,
+    })
+}
