@@ -50,6 +50,8 @@ crate::statements! {
         UPDATE api_key SET last_used_at_us = $2 WHERE pk = $1";
     VARIABLE_LIST = "
         SELECT pk, name, sealed_value FROM environment_variable WHERE environment_pk = $1 ORDER BY pk";
+    VARIABLE_FIND = "
+        SELECT pk, sealed_value FROM environment_variable WHERE environment_pk = $1 AND name = $2";
     VARIABLE_INSERT = "
         INSERT INTO environment_variable (pk, environment_pk, name, sealed_value) VALUES ($1, $2, $3, $4)";
     VARIABLE_CLEAR = "
@@ -244,6 +246,23 @@ macro_rules! reads {
                     });
                 }
                 Ok(keys)
+            }
+
+            /// One variable of an environment.
+            pub async fn find_variable(
+                &self,
+                environment: EnvironmentPk,
+                name: &str,
+            ) -> Result<Option<Secret>, StoreError> {
+                let found = self
+                    .find(&VARIABLE_FIND, params![environment, name])
+                    .await?;
+                let Some(row) = found else { return Ok(None) };
+                let id = row.get::<i64>(0)?.to_string();
+                let value = self
+                    .open(variable_seal(environment, &id), &row.get(1)?)
+                    .await?;
+                secret_text(&value, "environment_variable", "sealed_value", &id).map(Some)
             }
 
             /// The variables of an environment, in the order in which they were given.

@@ -14,6 +14,8 @@ crate::statements! {
         INSERT INTO deploy_lock (environment_pk, owner, expires_at_us) VALUES ($1, $2, $3)
         ON CONFLICT (environment_pk) DO UPDATE SET owner = $2, expires_at_us = $3
             WHERE deploy_lock.expires_at_us <= $4";
+    DEPLOY_LOCK_KEEP = "
+        UPDATE deploy_lock SET expires_at_us = $3 WHERE environment_pk = $1 AND owner = $2";
     DEPLOY_LOCK_DROP = "DELETE FROM deploy_lock WHERE environment_pk = $1 AND owner = $2";
 }
 
@@ -55,6 +57,23 @@ impl Tx {
     ) -> Result<bool, StoreError> {
         let values = params![environment, owner, now.plus(hold), now];
         Ok(self.execute(&DEPLOY_LOCK_TAKE, values).await? == 1)
+    }
+
+    /// Keeps the deploy lock for longer, and everybody else away until the commit; false if it is somebody else's by now.
+    pub async fn keep_deploy_lock(
+        &self,
+        environment: EnvironmentPk,
+        owner: &str,
+        now: Timestamp,
+        hold: Duration,
+    ) -> Result<bool, StoreError> {
+        let kept = self
+            .execute(
+                &DEPLOY_LOCK_KEEP,
+                params![environment, owner, now.plus(hold)],
+            )
+            .await?;
+        Ok(kept == 1)
     }
 
     /// Gives the deploy lock back; false if it was not `owner`'s any more.

@@ -21,8 +21,11 @@ macro_rules! claim {
 macro_rules! due {
     ($lock:literal) => {
         concat!(
-            "SELECT sc.pk, sc.environment_pk, s.connection_pk
-            FROM schedule sc JOIN sync s ON s.pk = sc.sync_pk
+            "SELECT sc.pk, sc.environment_pk, s.connection_pk, s.name, s.variant, c.connection_id, i.unique_key
+            FROM schedule sc
+            JOIN sync s ON s.pk = sc.sync_pk
+            JOIN connection c ON c.pk = s.connection_pk
+            JOIN integration i ON i.pk = c.integration_pk
             WHERE sc.state = 'STARTED' AND sc.active_task_pk IS NULL AND sc.next_at_us <= $1
             ORDER BY sc.next_at_us LIMIT $2",
             $lock

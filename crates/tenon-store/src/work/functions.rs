@@ -22,6 +22,7 @@ crate::statements! {
             $23, $24, TRUE, $25)";
     FUNCTION_SUPERSEDE = "
         UPDATE function SET active = FALSE WHERE integration_pk = $1 AND kind = $2 AND name = $3 AND active";
+    FUNCTION_TOUCH = "UPDATE function SET created_at_us = $2, deployment_pk = $3 WHERE pk = $1";
     FUNCTION_DELETE = "
         UPDATE function SET active = FALSE, deleted_at_us = $2 WHERE pk = $1 AND active";
     FUNCTION_FIND = "
@@ -271,6 +272,18 @@ impl Tx {
             new.created_at,
         ];
         self.execute(&FUNCTION_INSERT, values).await.map(|_| ())
+    }
+
+    /// Notes that a function was deployed again as it is.
+    pub async fn touch_function(
+        &self,
+        function: FunctionPk,
+        deployment: i64,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.execute(&FUNCTION_TOUCH, params![function, now, deployment])
+            .await
+            .map(|_| ())
     }
 
     /// Deletes a function: it no longer runs; its versions stay as history.

@@ -25,6 +25,9 @@ crate::statements! {
     RUNS_OF_SYNC = "
         SELECT pk, sync_type, status, result, error, operation_id, started_at_us, finished_at_us
         FROM run WHERE sync_pk = $1 ORDER BY pk DESC LIMIT $2";
+    SYNC_ERROR = "
+        UPDATE connection SET sync_error_log_id = $2
+        WHERE pk = $1 AND sync_error_log_id IS DISTINCT FROM $2";
     RUN_PURGE = "
         DELETE FROM run WHERE pk IN (
             SELECT r.pk FROM run r
@@ -143,6 +146,17 @@ impl Tx {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.execute(&RUN_FINISH, params![run, status, result, error, now])
+            .await
+            .map(|_| ())
+    }
+
+    /// Notes which operation tells why syncs of a connection fail, or that they do not.
+    pub async fn set_sync_error(
+        &self,
+        connection: ConnectionPk,
+        operation: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.execute(&SYNC_ERROR, params![connection, operation])
             .await
             .map(|_| ())
     }

@@ -1,6 +1,6 @@
 //! Syncs (connection × function name × variant) and their schedules.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use tenon_core::{
     Timestamp,
@@ -46,9 +46,17 @@ crate::statements! {
         WHERE c.integration_pk = $1 AND c.deleted_at_us IS NULL AND NOT EXISTS (
             SELECT 1 FROM sync s
             WHERE s.connection_pk = c.pk AND s.name = $2 AND s.variant = 'base' AND s.deleted_at_us IS NULL)
-        ORDER BY c.pk";
+        ORDER BY c.pk LIMIT $3";
     CONNECTION_COUNT = "
         SELECT COUNT(*) FROM connection WHERE integration_pk = $1 AND deleted_at_us IS NULL";
+    SYNCS_TO_DROP = "
+        SELECT s.pk, sc.active_task_pk
+        FROM sync s JOIN schedule sc ON sc.sync_pk = s.pk JOIN connection c ON c.pk = s.connection_pk
+        WHERE c.integration_pk = $1 AND s.name = $2 AND s.deleted_at_us IS NULL ORDER BY s.pk LIMIT $3";
+    SYNCS_TO_DROP_OF_CONNECTION = "
+        SELECT s.pk, sc.active_task_pk FROM sync s JOIN schedule sc ON sc.sync_pk = s.pk
+        WHERE s.connection_pk = $1 AND s.deleted_at_us IS NULL ORDER BY s.pk";
+    MODEL_COUNTS = "SELECT model, records FROM model_count WHERE connection_pk = $1";
     SYNC_DELETE = "UPDATE sync SET deleted_at_us = $2 WHERE pk = $1 AND deleted_at_us IS NULL";
     SCHEDULE_DELETE = "UPDATE schedule SET state = 'DELETED', active_task_pk = NULL WHERE sync_pk = $1";
     SCHEDULE_STATE = "UPDATE schedule SET state = $2 WHERE pk = $1 AND state <> 'DELETED'";
@@ -187,11 +195,22 @@ impl SyncRow {
 }
 
 /// A schedule that is due.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct DueSchedule {
     pub schedule: SchedulePk,
     pub environment: EnvironmentPk,
     pub connection: ConnectionPk,
+    pub sync: String,
+    pub variant: String,
+    pub connection_id: String,
+    pub integration_key: String,
+}
+
+/// A sync to delete, with what hangs on it.
+#[derive(Clone, Copy, Debug)]
+pub struct SyncToDrop {
+    pub sync: SyncPk,
+    pub active_task: Option<TaskPk>,
 }
 
 fn interval(micros: i64) -> Duration {
@@ -200,6 +219,13 @@ fn interval(micros: i64) -> Duration {
 
 fn micros(interval: Duration) -> i64 {
     i64::try_from(interval.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn to_drop(row: &Row) -> Result<SyncToDrop, StoreError> {
+    Ok(SyncToDrop {
+        sync: row.get(0)?,
+        active_task: row.get(1)?,
+    })
 }
 
 fn rows(rows: &[Row]) -> Result<Vec<SyncRow>, StoreError> {
@@ -269,6 +295,17 @@ macro_rules! reads {
                     .get(0)
             }
 
+            /// Live records per full model name of a connection.
+            pub async fn model_counts(
+                &self,
+                connection: ConnectionPk,
+            ) -> Result<HashMap<String, i64>, StoreError> {
+                let rows = self.query(&MODEL_COUNTS, params![connection]).await?;
+                rows.iter()
+                    .map(|row| Ok((row.get(0)?, row.get(1)?)))
+                    .collect()
+            }
+
             /// When the next schedule is due that has no task.
             pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
                 self.find(&SCHEDULE_NEXT, params![])
@@ -312,11 +349,36 @@ impl Tx {
         &self,
         integration: IntegrationPk,
         name: &str,
+        limit: i64,
     ) -> Result<Vec<ConnectionPk>, StoreError> {
         let rows = self
-            .query(&CONNECTIONS_WITHOUT_SYNC, params![integration, name])
+            .query(&CONNECTIONS_WITHOUT_SYNC, params![integration, name, limit])
             .await?;
         rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Syncs of a function, whether it is still active or not.
+    pub async fn syncs_to_drop(
+        &self,
+        integration: IntegrationPk,
+        name: &str,
+        limit: i64,
+    ) -> Result<Vec<SyncToDrop>, StoreError> {
+        let rows = self
+            .query(&SYNCS_TO_DROP, params![integration, name, limit])
+            .await?;
+        rows.iter().map(to_drop).collect()
+    }
+
+    /// All syncs of a connection, whether their functions are still active or not.
+    pub async fn syncs_to_drop_of_connection(
+        &self,
+        connection: ConnectionPk,
+    ) -> Result<Vec<SyncToDrop>, StoreError> {
+        let rows = self
+            .query(&SYNCS_TO_DROP_OF_CONNECTION, params![connection])
+            .await?;
+        rows.iter().map(to_drop).collect()
     }
 
     /// Deletes a sync and its schedule; the caller cancels the schedule's task.
@@ -395,6 +457,10 @@ impl Tx {
                     schedule: row.get(0)?,
                     environment: row.get(1)?,
                     connection: row.get(2)?,
+                    sync: row.get(3)?,
+                    variant: row.get(4)?,
+                    connection_id: row.get(5)?,
+                    integration_key: row.get(6)?,
                 })
             })
             .collect()

@@ -54,6 +54,7 @@ crate::statements! {
         WHERE connection_pk = $1 AND idempotency_key = $2";
     TASK_STATE = "
         SELECT pk, environment_pk, connection_pk, state, output FROM task WHERE pk = $1";
+    TASK_FENCE = "SELECT state, fence FROM task WHERE pk = $1";
     NEXT_START_BY = "SELECT start_by_us FROM task WHERE state = 'CREATED' ORDER BY start_by_us LIMIT 1";
     TASKS_PURGE = "
         DELETE FROM task WHERE pk IN (
@@ -217,23 +218,6 @@ impl Tx {
             &new.operation,
         ];
         Ok(self.execute(&TASK_INSERT, values).await? == 1)
-    }
-
-    /// Groups of a kind that have waiting tasks.
-    pub async fn waiting_groups(
-        &self,
-        kind: &str,
-        limit: i64,
-    ) -> Result<Vec<WaitingGroup>, StoreError> {
-        let rows = self.query(&GROUPS_WAITING, params![kind, limit]).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(WaitingGroup {
-                    key: row.get(0)?,
-                    running: row.get(1)?,
-                })
-            })
-            .collect()
     }
 
     /// How many tasks of a group wait, counted up to `limit`.
@@ -505,6 +489,35 @@ macro_rules! reads {
                     payload: self.open(context, &row.get(6)?).await?,
                     result,
                 }))
+            }
+
+            /// Groups of a kind that have waiting tasks.
+            pub async fn waiting_groups(
+                &self,
+                kind: &str,
+                limit: i64,
+            ) -> Result<Vec<WaitingGroup>, StoreError> {
+                let rows = self.query(&GROUPS_WAITING, params![kind, limit]).await?;
+                rows.iter()
+                    .map(|row| {
+                        Ok(WaitingGroup {
+                            key: row.get(0)?,
+                            running: row.get(1)?,
+                        })
+                    })
+                    .collect()
+            }
+
+            /// Whether a task runs, and under which fence.
+            pub async fn task_fence(
+                &self,
+                task: TaskPk,
+            ) -> Result<Option<(bool, i64)>, StoreError> {
+                let Some(row) = self.find(&TASK_FENCE, params![task]).await? else {
+                    return Ok(None);
+                };
+                let state: String = row.get(0)?;
+                Ok(Some((state == TaskState::Started.as_str(), row.get(1)?)))
             }
 
             /// When the next waiting task expires.
