@@ -157,10 +157,16 @@ impl OperationLog {
 
     /// Stores a new operation in the caller's transaction; returns its id.
     pub async fn start(&self, tx: &Tx, new: NewOperation) -> Result<String, StoreError> {
-        let now = self.clock.0.now();
         let id = self.ids.uuid7().to_string();
+        self.start_as(tx, &id, new).await?;
+        Ok(id)
+    }
+
+    /// Stores a new operation whose id was told to somebody before.
+    pub async fn start_as(&self, tx: &Tx, id: &str, new: NewOperation) -> Result<(), StoreError> {
+        let now = self.clock.0.now();
         let row = OperationRow {
-            id: id.clone(),
+            id: id.to_owned(),
             environment: new.environment,
             kind: new.kind.as_str().to_owned(),
             title: new.title,
@@ -174,8 +180,7 @@ impl OperationLog {
             created_at: now,
             ended_at: new.state.is_final().then_some(now),
         };
-        tx.insert_operation(&row).await?;
-        Ok(id)
+        tx.insert_operation(&row).await
     }
 
     /// Sets the state of an operation in the caller's transaction.

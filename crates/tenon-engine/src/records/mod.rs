@@ -30,6 +30,36 @@ pub struct Writer {
     merging: std::sync::Mutex<()>,
 }
 
+/// The keys of a [`Writer`].
+#[derive(Clone, Debug)]
+pub struct WriterKeys {
+    pub environment: EnvironmentPk,
+    pub connection: ConnectionPk,
+    pub sync: SyncPk,
+    pub variant: String,
+    pub run: RunPk,
+    pub task: TaskPk,
+    pub fence: i64,
+    pub checkpoint_key: String,
+}
+
+impl Writer {
+    /// The writer of a run.
+    pub fn new(keys: WriterKeys) -> Self {
+        Self {
+            environment: keys.environment,
+            connection: keys.connection,
+            sync: keys.sync,
+            variant: keys.variant,
+            run: keys.run,
+            task: keys.task,
+            fence: keys.fence,
+            checkpoint_key: keys.checkpoint_key,
+            merging: std::sync::Mutex::default(),
+        }
+    }
+}
+
 /// What a batch did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
