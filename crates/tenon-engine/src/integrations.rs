@@ -19,6 +19,7 @@ pub use config::ConfigError;
 use crate::{
     Engine, connections,
     operations::{NewOperation, OperationKind, OperationState},
+    work,
 };
 
 /// Name under `custom` of the secret that an owner sets for incoming webhooks.
@@ -237,6 +238,7 @@ pub async fn delete(
                     connections::delete_in(&tx, &inner, &connection).await?;
                 }
             }
+            work::integration_deleted(&tx, &inner, row.pk).await?;
             tx.delete_integration(row.pk, inner.clock.now()).await?;
             log(&tx, &inner, &row, "integration deleted").await
         })

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Engine,
     operations::{NewOperation, OperationKind, OperationState},
-    work::{self, ConnectionRejected, SavedConnectionRef},
+    work::{self, Arrival, ConnectionRejected, SavedConnectionRef},
 };
 
 /// A connection to store.
@@ -312,7 +312,11 @@ async fn log(
 
 /// What a connection that counts sets in motion.
 async fn follow_up(tx: &Tx, engine: &Engine, saved: &SavedConnection) -> Result<(), StoreError> {
-    work::connection_created(tx, engine, &reference(&saved.connection)).await?;
+    let arrival = match saved.operation {
+        AuthOperation::Creation => Arrival::New,
+        AuthOperation::Override | AuthOperation::Refresh => Arrival::Again,
+    };
+    work::connection_created(tx, engine, &reference(&saved.connection), arrival).await?;
     announce(tx, engine, saved, None).await
 }
 

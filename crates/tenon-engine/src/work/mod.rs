@@ -4,15 +4,30 @@
 //! are loops that may be killed at any line: what they had begun is found again by its lease.
 
 pub mod actions;
+pub mod commands;
+pub mod deploy;
+mod enqueue;
 pub mod events;
+mod execute;
+mod finish;
+mod host;
+mod inline;
+mod kind;
+mod payload;
+mod run;
 mod scheduler;
 mod state;
+pub mod status;
+pub mod variants;
+mod webhooks;
 mod workers;
 
 pub use events::{
-    ConnectionRejected, SavedConnectionRef, before_connection_deletion, connection_created,
-    connection_deleted, needs_validation, validate_connection,
+    Arrival, ConnectionRejected, SavedConnectionRef, before_connection_deletion,
+    connection_created, connection_deleted, integration_deleted, needs_validation,
+    validate_connection,
 };
+pub use host::RunHost;
 pub use scheduler::Scheduler;
 pub use state::WorkState;
 pub use workers::Workers;

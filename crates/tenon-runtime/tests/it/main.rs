@@ -1,6 +1,3 @@
-//! The runtime, tested through its doors: functions run in real worker processes against a host that the test writes.
+//! The runtime, tested through its doors.
 
-mod common;
 mod compile;
-mod errors;
-mod lockdown;

@@ -1,0 +1,211 @@
+//! Connection, token, metadata and integration as functions see them (functions.md, 2.5).
+
+use serde_json::{Map, Value, json};
+use tenon_core::{
+    auth::AuthMode,
+    function::{HostError, HostErrorKind, HostReply},
+};
+use tenon_store::StoreError;
+
+use super::{RunHost, api_error, plain_error, store_error};
+use crate::{
+    auth::refresh::{
+        self, ConnectionErrorKind, ConnectionWithCredentials, CredentialsError, Refresh,
+    },
+    proxy::ProxyTarget,
+};
+
+impl RunHost {
+    pub(super) async fn connection(
+        &self,
+        target: &ProxyTarget,
+        force_refresh: bool,
+        refresh_token: bool,
+    ) -> Result<HostReply, HostError> {
+        let connection = self.fresh(target, force_refresh).await?;
+        Ok(HostReply::Json(public(&connection, refresh_token)))
+    }
+
+    async fn fresh(
+        &self,
+        target: &ProxyTarget,
+        force_refresh: bool,
+    ) -> Result<ConnectionWithCredentials, HostError> {
+        let refresh = if force_refresh {
+            Refresh::Always
+        } else {
+            Refresh::IfNeeded
+        };
+        refresh::fresh(
+            &self.engine,
+            target.environment,
+            &target.integration,
+            &target.connection,
+            refresh,
+        )
+        .await
+        .map_err(credentials_error)
+    }
+
+    /// The token itself where there is one, else the credentials.
+    pub(super) async fn token(&self) -> Result<HostReply, HostError> {
+        let connection = self.fresh(&self.target(None, None)?, false).await?;
+        let mut credentials = connection.credentials.into_exposed();
+        credentials.remove("refresh_token");
+        let token = match connection.auth_mode {
+            AuthMode::OAuth2 | AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic | AuthMode::App => {
+                credentials.get("access_token").cloned()
+            }
+            AuthMode::OAuth2ClientCredentials
+            | AuthMode::TwoStep
+            | AuthMode::Jwt
+            | AuthMode::Signature
+            | AuthMode::Tableau => credentials.get("token").cloned(),
+            _ => None,
+        };
+        Ok(HostReply::Json(token.unwrap_or(Value::Object(credentials))))
+    }
+
+    pub(super) async fn metadata(&self) -> Result<HostReply, HostError> {
+        let found = self
+            .engine
+            .reader()
+            .find_connection_by_pk(self.run.subject.connection)
+            .await
+            .map_err(store_error)?;
+        let metadata = found
+            .and_then(|row| row.metadata)
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_else(|| json!({}));
+        Ok(HostReply::Json(metadata))
+    }
+
+    /// Replaces the metadata, or merges into it at the top level.
+    pub(super) async fn set_metadata(
+        &self,
+        metadata: Map<String, Value>,
+        merge: bool,
+    ) -> Result<HostReply, HostError> {
+        let connection = self.run.subject.connection;
+        let now = self.engine.clock.now();
+        let found = self
+            .engine
+            .store
+            .write(move |tx| async move {
+                let Some(row) = tx.find_connection_by_pk(connection).await? else {
+                    return Ok::<_, StoreError>(false);
+                };
+                let mut all: Map<String, Value> = match &row.metadata {
+                    Some(text) if merge => serde_json::from_str(text).unwrap_or_default(),
+                    _ => Map::new(),
+                };
+                all.extend(metadata);
+                tx.set_metadata(&row, &Value::Object(all), now).await?;
+                Ok(true)
+            })
+            .await
+            .map_err(store_error)?;
+        if !found {
+            return Err(plain_error("the connection is gone".to_owned()));
+        }
+        Ok(HostReply::Done)
+    }
+
+    pub(super) async fn integration(&self, include: &[String]) -> Result<HostReply, HostError> {
+        let subject = &self.run.subject;
+        let found = self
+            .engine
+            .reader()
+            .find_integration(subject.environment, &subject.integration_key)
+            .await
+            .map_err(store_error)?;
+        let Some(row) = found else {
+            return Err(plain_error("the integration is gone".to_owned()));
+        };
+        let provider = self.engine.catalogue.find(&row.provider);
+        let name = provider.map(|provider| provider.display_name.clone());
+        let settings = &self.engine.settings;
+        let mut integration = json!({
+            "unique_key": row.unique_key,
+            "provider": row.provider,
+            "display_name": row.display_name.clone().or(name),
+            "logo": format!("{}/images/template-logos/{}.svg", settings.public_url, row.provider),
+            "forward_webhooks": row.forward_webhooks,
+            "created_at": row.created_at.iso_millis(),
+            "updated_at": row.updated_at.iso_millis(),
+        });
+        if include.iter().any(|part| part == "webhook") {
+            integration["webhook_url"] = json!(format!(
+                "{}/webhook/{}/{}",
+                settings.public_url, subject.environment_uuid, row.unique_key
+            ));
+        }
+        if include.iter().any(|part| part == "credentials") {
+            integration["credentials"] = json!({
+                "client_id": row.client_id,
+                "client_secret": row.secrets.client_secret.as_ref().map(|secret| secret.expose()),
+                "scopes": row.scopes,
+            });
+        }
+        Ok(HostReply::Json(integration))
+    }
+}
+
+/// The public object of a connection (auth-and-proxy.md, 3.3). The refresh token only on request.
+fn public(connection: &ConnectionWithCredentials, refresh_token: bool) -> Value {
+    let mut credentials = connection.credentials.expose().clone();
+    if !refresh_token {
+        credentials.remove("refresh_token");
+        if let Some(Value::Object(raw)) = credentials.get_mut("raw") {
+            raw.remove("refresh_token");
+        }
+    }
+    if connection.auth_mode == AuthMode::None {
+        credentials.clear();
+    }
+    let errors: Vec<Value> = connection
+        .errors
+        .iter()
+        .map(|error| {
+            let kind = match error.kind {
+                ConnectionErrorKind::Auth => "auth",
+                ConnectionErrorKind::Sync => "sync",
+            };
+            json!({ "type": kind, "log_id": error.log_id })
+        })
+        .collect();
+    json!({
+        "id": connection.pk.0,
+        "connection_id": connection.connection_id,
+        "provider_config_key": connection.integration_key,
+        "provider": connection.provider_name,
+        "errors": errors,
+        "end_user": connection.end_user,
+        "tags": connection.tags,
+        "metadata": connection.metadata.clone().unwrap_or_default(),
+        "connection_config": connection.connection_config,
+        "webhook_url_override": connection.webhook_url_override,
+        "created_at": connection.created_at.iso_millis_offset(),
+        "updated_at": connection.updated_at.iso_millis_offset(),
+        "last_fetched_at": connection.last_fetched_at.map(|at| at.iso_millis_offset()),
+        "credentials": credentials,
+    })
+}
+
+/// As the SDK would see the answer of our own API.
+fn credentials_error(error: CredentialsError) -> HostError {
+    let (status, code) = match &error {
+        CredentialsError::UnknownIntegration(_) => (400, "unknown_provider_config"),
+        CredentialsError::UnknownConnection { .. } => (404, "not_found"),
+        CredentialsError::UnknownProvider(_) => (400, "unknown_provider_template"),
+        CredentialsError::Refresh { source, .. } => source.wire(),
+        CredentialsError::Store(_) => {
+            return HostError {
+                kind: HostErrorKind::Plain,
+                ..plain_error("the platform could not answer; try again".to_owned())
+            };
+        }
+    };
+    let body = json!({ "error": { "code": code, "message": error.to_string() } });
+    api_error((status, body), "/connections")
+}

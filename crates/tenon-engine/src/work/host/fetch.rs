@@ -1,0 +1,103 @@
+//! `uncontrolledFetch`: a plain request without credentials (functions.md, 2.4).
+
+use http::Method;
+use tenon_core::function::{FetchCall, HostError, HostErrorKind, HostReply, HttpReply, LogLevel};
+use url::Url;
+
+use super::{RunHost, plain_error};
+use crate::egress::{EgressError, EgressRequest};
+
+/// Largest answer: it is copied into the isolate.
+const RESPONSE_BYTES: u64 = 50 * 1024 * 1024;
+
+impl RunHost {
+    pub(super) async fn fetch(&self, call: FetchCall) -> Result<HostReply, HostError> {
+        let url = Url::parse(&call.url)
+            .map_err(|_| plain_error(format!("`{}` is not a URL", call.url)))?;
+        if self.is_ours(&url) {
+            self.log(
+                LogLevel::Warn,
+                "a request to this platform's own API was refused".to_owned(),
+                None,
+            );
+            return Err(action_error(
+                "url_not_allowed",
+                "requests to this platform's own API are not allowed",
+            ));
+        }
+        let request = request(url, call).map_err(|error| self.refuse(&error))?;
+        let answer = self.engine.egress.send(request).await;
+        let response = answer.map_err(|error| self.refuse(&error))?;
+        let status = response.status;
+        let headers = response
+            .headers
+            .iter()
+            .map(|(name, value)| {
+                let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                (name.as_str().to_owned(), value)
+            })
+            .collect();
+        let url = response.url.to_string();
+        let body = response
+            .collect(RESPONSE_BYTES)
+            .await
+            .map_err(|error| self.refuse(&error))?;
+        Ok(HostReply::Response(Box::new(HttpReply {
+            status: status.as_u16(),
+            status_text: status.canonical_reason().unwrap_or_default().to_owned(),
+            headers,
+            body,
+            url,
+        })))
+    }
+
+    fn is_ours(&self, url: &Url) -> bool {
+        let settings = &self.engine.settings;
+        [&settings.public_url, &settings.connect_url]
+            .into_iter()
+            .filter_map(|ours| Url::parse(ours).ok())
+            .any(|ours| ours.origin() == url.origin())
+    }
+
+    fn refuse(&self, error: &EgressError) -> HostError {
+        let code = match error {
+            EgressError::Refused { .. } => "url_not_allowed",
+            EgressError::TooManyRedirects(_) => "too_many_redirects",
+            EgressError::InvalidRedirect(_) | EgressError::BodyGone => "invalid_redirect",
+            _ => return plain_error(format!("fetch failed: {error}")),
+        };
+        self.log(
+            LogLevel::Warn,
+            format!("a request was refused: {error}"),
+            None,
+        );
+        action_error(code, &error.to_string())
+    }
+}
+
+fn request(url: Url, call: FetchCall) -> Result<EgressRequest, EgressError> {
+    let method = if call.method.is_empty() {
+        Method::GET
+    } else {
+        Method::from_bytes(call.method.to_ascii_uppercase().as_bytes())
+            .map_err(|_| EgressError::InvalidHeaderName(call.method.clone()))?
+    };
+    let mut request = EgressRequest::new(method, url);
+    for (name, value) in &call.headers {
+        request = request.header(name, value)?;
+    }
+    if let Some(body) = call.body {
+        request = request.body(body);
+    }
+    request.options.max_response_bytes = Some(RESPONSE_BYTES);
+    Ok(request)
+}
+
+fn action_error(code: &str, message: &str) -> HostError {
+    HostError {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        response: None,
+        kind: HostErrorKind::Action,
+    }
+}
