@@ -16,9 +16,10 @@ crate::statements! {
     PENDING_TAKE = "
         DELETE FROM pending_auth WHERE lookup = $1
         RETURNING environment_pk, integration_pk, payload, expires_at_us";
-    PENDING_DELETE_EXPIRED = "
+    PENDING_TAKE_EXPIRED = "
         DELETE FROM pending_auth WHERE lookup IN (
-            SELECT lookup FROM pending_auth WHERE expires_at_us < $1 ORDER BY expires_at_us LIMIT $2)";
+            SELECT lookup FROM pending_auth WHERE expires_at_us < $1 ORDER BY expires_at_us LIMIT $2)
+        RETURNING lookup, environment_pk, integration_pk, payload, expires_at_us";
 
     RESULT_PUT = "
         INSERT INTO auth_result (ws_client_id, message, created_at_us) VALUES ($1, $2, $3)
@@ -165,14 +166,26 @@ impl Tx {
             .transpose()
     }
 
-    /// Deletes up to `limit` flows that nobody came back from.
-    pub async fn delete_expired_pending_auth(
+    /// Takes up to `limit` flows out that nobody came back from.
+    pub async fn take_expired_pending_auth(
         &self,
         now: Timestamp,
         limit: i64,
-    ) -> Result<u64, StoreError> {
-        self.execute(&PENDING_DELETE_EXPIRED, params![now, limit])
-            .await
+    ) -> Result<Vec<(Bytes, PendingAuthRow)>, StoreError> {
+        let rows = self
+            .query(&PENDING_TAKE_EXPIRED, params![now, limit])
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let taken = PendingAuthRow {
+                    environment: row.get(1)?,
+                    integration: row.get(2)?,
+                    payload: row.get(3)?,
+                    expires_at: row.get(4)?,
+                };
+                Ok((row.get(0)?, taken))
+            })
+            .collect()
     }
 
     /// Leaves a result for a socket; a later one replaces it.

@@ -3,7 +3,9 @@
 //! A flow that goes through a browser is [`flow::start`] and [`flow::finish`]; one that only posts credentials is
 //! [`direct::connect`]. Both end in `connections::save`. [`refresh::fresh`] is the one way to read credentials for use.
 
+mod conclude;
 pub mod direct;
+pub mod entrance;
 pub mod flow;
 pub mod issue;
 pub mod oauth2;

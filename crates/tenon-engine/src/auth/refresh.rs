@@ -18,7 +18,7 @@ use tenon_core::{
 };
 use tenon_store::StoreError;
 
-use attempt::AttemptError;
+use attempt::{AttemptError, Wish};
 use load::Loaded;
 
 use crate::Engine;
@@ -173,9 +173,14 @@ pub async fn fresh(
     if !loaded.is_due(forced, engine.clock.now()) {
         return Ok(loaded.into_connection()?);
     }
-    let pk = loaded.row.pk;
-    let start = || attempt::run(engine.clone(), pk, forced);
-    let outcome = engine.refreshes.0.join(pk, start).await;
+    let wish = Wish {
+        connection: loaded.row.pk,
+        forced,
+        seen_version: loaded.row.credentials_version,
+        seen_failure: loaded.row.last_refresh_failure,
+    };
+    let start = || attempt::run(engine.clone(), wish);
+    let outcome = engine.refreshes.0.join(wish.connection, start).await;
     let loaded = Loaded::find(engine, environment, integration, connection).await?;
     let source = match outcome {
         Some(Ok(())) => return Ok(loaded.into_connection()?),

@@ -4,6 +4,13 @@ use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use tenon_core::function::{FunctionRunner, Host, RunOutcome, RunRequest};
 
+mod drive;
+mod places;
+mod process;
+mod spawn;
+
+use places::Places;
+
 /// How many workers there may be and how they are started.
 #[derive(Clone, Debug)]
 pub struct WorkerPoolOptions {
@@ -22,6 +29,8 @@ pub struct WorkerPoolOptions {
     pub kept_for_actions: usize,
     /// A worker that has done this many runs is replaced.
     pub runs_until_recycled: u64,
+    /// A worker that had nothing to do for this long is let go.
+    pub idle: Duration,
     /// How long a run may outlive its deadline or its cancellation before its worker is killed.
     pub grace: Duration,
 }
@@ -38,6 +47,7 @@ impl WorkerPoolOptions {
             runs_per_worker: 256,
             kept_for_actions: 2,
             runs_until_recycled: 10_000,
+            idle: Duration::from_secs(60),
             grace: Duration::from_secs(10),
         }
     }
@@ -52,24 +62,47 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    #[error("thread that starts workers could not be started")]
+    Thread(#[source] std::io::Error),
 }
 
 /// Runs functions in worker processes. Cheap to clone; the workers leave when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct WorkerPool {
-    _shared: Arc<()>,
+    places: Arc<Places>,
 }
 
 impl WorkerPool {
     /// Starts the pool and its spare workers. Must be called inside a Tokio runtime.
-    pub fn start(_options: WorkerPoolOptions) -> Result<Self, StartError> {
-        unimplemented!()
+    pub fn start(options: WorkerPoolOptions) -> Result<Self, StartError> {
+        Ok(Self {
+            places: Places::start(options)?,
+        })
+    }
+
+    /// How many worker processes live.
+    pub fn workers(&self) -> usize {
+        self.places.workers()
+    }
+
+    /// Process ids of the workers, for reports and tests.
+    pub fn process_ids(&self) -> Vec<u32> {
+        self.places.process_ids()
     }
 }
 
 #[async_trait::async_trait]
 impl FunctionRunner for WorkerPool {
-    async fn run(&self, _request: RunRequest, _host: Arc<dyn Host>) -> RunOutcome {
-        unimplemented!()
+    async fn run(&self, request: RunRequest, host: Arc<dyn Host>) -> RunOutcome {
+        let place = tokio::select! {
+            place = self.places.take(request.environment, request.kind) => place,
+            () = request.cancel.raised() => return drive::aborted(),
+        };
+        match place {
+            Ok(place) => drive::drive(place, request, host, self.places.options().grace).await,
+            Err(error) => RunOutcome::Crashed {
+                detail: drive::chain(&error),
+            },
+        }
     }
 }

@@ -8,12 +8,17 @@ mod log;
 mod loops;
 mod rooms;
 
-use std::time::Instant;
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::Context as _;
 use tenon_core::function::Cancel;
+use tokio::task::JoinSet;
 
 use crate::{
+    commands::{deploy::Target, watch::watch_folder},
     config::{Config, ServerFlags},
     ui,
 };
@@ -45,7 +50,7 @@ pub fn run(flags: &ServerFlags, mode: Mode) -> anyhow::Result<()> {
 
 async fn serve(
     config: Config,
-    data_dir: std::path::PathBuf,
+    data_dir: PathBuf,
     mode: Mode,
     started: Instant,
 ) -> anyhow::Result<()> {
@@ -57,14 +62,46 @@ async fn serve(
         dev_file::write(&data_dir, &config, &environments)?;
     }
     let loops = loops::start(&rooms.engine, &shutdown);
-    let servers = listen::serve(listeners, &rooms, &config, mode, &shutdown);
+    let mut servers = listen::serve(listeners, &rooms, &config, mode, &shutdown);
+    if mode == Mode::Dev {
+        watch_here(&mut servers, &config, &environments, &shutdown);
+    }
     announce(&config, mode, &data_dir, started);
     drain::until_told(&rooms, &shutdown).await;
     drain::drain(rooms, loops, servers).await;
     Ok(())
 }
 
-fn announce(config: &Config, mode: Mode, data_dir: &std::path::Path, started: Instant) {
+/// In a folder with `index.ts`: compiles on save and deploys to environment `dev`.
+fn watch_here(
+    servers: &mut JoinSet<()>,
+    config: &Config,
+    environments: &[dev_file::EnvironmentKeys],
+    shutdown: &Cancel,
+) {
+    let Some(dev) = environments
+        .iter()
+        .find(|environment| environment.name == "dev")
+    else {
+        return;
+    };
+    if !Path::new("index.ts").exists() {
+        return;
+    }
+    let target = Target {
+        url: format!("http://localhost:{}", config.port),
+        secret_key: dev.secret_key.clone(),
+    };
+    let shutdown = shutdown.clone();
+    ui::say("  watching this folder, deploying to `dev`");
+    servers.spawn(async move {
+        if let Err(problem) = watch_folder(PathBuf::from("."), target, shutdown, ui::say).await {
+            ui::error(&problem);
+        }
+    });
+}
+
+fn announce(config: &Config, mode: Mode, data_dir: &Path, started: Instant) {
     let millis = started.elapsed().as_millis();
     ui::say(format!(
         "tenon {} is ready after {millis} ms",

@@ -56,18 +56,23 @@ impl From<RefreshError> for AttemptError {
     }
 }
 
+/// What somebody wants, and what they had seen when they did.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    pub connection: ConnectionPk,
+    pub forced: bool,
+    pub seen_version: i64,
+    pub seen_failure: Option<Timestamp>,
+}
+
 /// Renews the credentials of a connection if that is (still) due. Waits for another node that is at it.
-pub(super) async fn run(
-    engine: Engine,
-    connection: ConnectionPk,
-    forced: bool,
-) -> Result<(), AttemptError> {
-    let (began, began_monotonic) = (engine.clock.now(), engine.clock.monotonic());
+pub(super) async fn run(engine: Engine, wish: Wish) -> Result<(), AttemptError> {
+    let began = engine.clock.monotonic();
     loop {
-        match begin(&engine, connection, forced, began).await? {
+        match begin(&engine, wish).await? {
             Begin::NothingToDo => return Ok(()),
             Begin::Refused(error) => return Err(error.into()),
-            Begin::Held if engine.clock.monotonic().saturating_sub(began_monotonic) > WAIT => {
+            Begin::Held if engine.clock.monotonic().saturating_sub(began) > WAIT => {
                 return Err(RefreshError::Busy.into());
             }
             Begin::Held => engine.clock.sleep(LOOK).await,
@@ -95,26 +100,16 @@ struct Work {
     forced: bool,
 }
 
-async fn begin(
-    engine: &Engine,
-    connection: ConnectionPk,
-    forced: bool,
-    began: Timestamp,
-) -> Result<Begin, StoreError> {
+async fn begin(engine: &Engine, wish: Wish) -> Result<Begin, StoreError> {
     let inner = engine.clone();
     engine
         .store
-        .write(move |tx| async move { claim(&tx, &inner, connection, forced, began).await })
+        .write(move |tx| async move { claim(&tx, &inner, wish).await })
         .await
 }
 
-async fn claim(
-    tx: &Tx,
-    engine: &Engine,
-    connection: ConnectionPk,
-    forced: bool,
-    began: Timestamp,
-) -> Result<Begin, StoreError> {
+async fn claim(tx: &Tx, engine: &Engine, wish: Wish) -> Result<Begin, StoreError> {
+    let connection = wish.connection;
     let now = engine.clock.now();
     let claimed = engine.clock.monotonic();
     let node = &engine.settings.node;
@@ -130,7 +125,7 @@ async fn claim(
         tx.release_refresh_lease(connection, fence).await?;
         return Ok(Begin::NothingToDo);
     };
-    if let Some(decided) = decide(&loaded, forced, began, lease.cool_until, now) {
+    if let Some(decided) = decide(&loaded, wish, lease.cool_until, now) {
         tx.release_refresh_lease(connection, fence).await?;
         return Ok(decided);
     }
@@ -150,7 +145,7 @@ async fn claim(
         fence,
         is_second_try,
         claimed,
-        forced,
+        forced: wish.forced,
     })))
 }
 
@@ -172,8 +167,7 @@ async fn load(
 /// What is to be done without asking the provider; `None`: ask it.
 fn decide(
     loaded: &Loaded,
-    forced: bool,
-    began: Timestamp,
+    wish: Wish,
     cool_until: Option<Timestamp>,
     now: Timestamp,
 ) -> Option<Begin> {
@@ -181,21 +175,17 @@ fn decide(
     if row.auth_error.as_deref() == Some(rules::OUTCOME_LOST) {
         return Some(Begin::Refused(RefreshError::OutcomeLost));
     }
-    if row
-        .last_refresh_success
-        .is_some_and(|success| success >= began)
-        || !loaded.is_due(forced, now)
-    {
+    // Somebody else was quicker: their result is ours, success or failure.
+    let has_succeeded = wish.forced && row.credentials_version != wish.seen_version;
+    if has_succeeded || !loaded.is_due(wish.forced, now) {
         return Some(Begin::NothingToDo);
     }
-    // Somebody else tried while we waited: that answer is ours too.
-    let just_failed = row
-        .last_refresh_failure
-        .is_some_and(|failure| failure >= began);
-    if forced && !just_failed {
+    let has_failed =
+        row.last_refresh_failure.is_some() && row.last_refresh_failure != wish.seen_failure;
+    if wish.forced && !has_failed {
         return None;
     }
-    if row.refresh_exhausted && !forced {
+    if row.refresh_exhausted && !wish.forced {
         return Some(Begin::Refused(RefreshError::Exhausted));
     }
     let wait = rules::pause(row, cool_until, now)?;

@@ -109,7 +109,7 @@ impl Loaded {
             integration_pk: row.integration,
             integration_key: IntegrationKey::parse(&row.integration_key)
                 .map_err(|_| corrupt("integration_pk"))?,
-            connection_id: ConnectionId::try_from(row.connection_id.clone())
+            connection_id: ConnectionId::imported(&row.connection_id)
                 .map_err(|_| corrupt("connection_id"))?,
             provider_name: ProviderName::parse(&row.provider).map_err(|_| corrupt("provider"))?,
             auth_mode: self.mode,

@@ -1,0 +1,278 @@
+//! What all flows check first, in this order, and what they carry on from there (auth-and-proxy.md, 3.5).
+
+use std::sync::Arc;
+
+use aws_lc_rs::{constant_time, hmac};
+use serde_json::{Map, Value};
+use tenon_core::{auth::AuthMode, names::ConnectionId};
+use tenon_providers::Provider;
+use tenon_store::{
+    StoreError, connect_sessions::ConnectSessionRow, environments::EnvironmentRow,
+    integrations::IntegrationRow,
+};
+
+use super::oauth2::authorize;
+use crate::{
+    Engine,
+    connections::{NewConnection, tags::EndUser},
+};
+
+/// A browser at the door.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    pub environment: EnvironmentRow,
+    /// `None`: it came with the public key.
+    pub session: Option<ConnectSessionRow>,
+    /// Whether it must bring an HMAC.
+    pub needs_hmac: bool,
+    pub integration_key: String,
+    /// Only with the public key; a session decides itself.
+    pub connection_id: Option<ConnectionId>,
+    pub hmac: Option<String>,
+    /// `params[…]`: texts for the connection config.
+    pub params: Map<String, Value>,
+    /// `authorization_params[…]`.
+    pub authorization_params: Map<String, Value>,
+    /// Comma list.
+    pub user_scope: Option<String>,
+}
+
+/// Why a visitor is turned away.
+#[derive(Debug, thiserror::Error)]
+pub enum EntranceError {
+    #[error("the flow has to carry an `hmac`")]
+    MissingHmac,
+    #[error("the `hmac` does not belong to this integration and connection")]
+    InvalidHmac,
+    #[error("there is no integration `{0}`")]
+    UnknownIntegration(String),
+    #[error("the provider `{0}` of this integration is not in the catalogue")]
+    UnknownProvider(String),
+    #[error("integration `{integration}` is authorised by `{mode}`, not this way")]
+    WrongMode { integration: String, mode: AuthMode },
+    #[error("the connect session does not allow integration `{0}`")]
+    NotAllowed(String),
+    #[error("the connection that was to be authorised again does not exist")]
+    InvalidConnection,
+    #[error("store failed while a flow began")]
+    Store(#[from] StoreError),
+}
+
+/// A visitor who may go on.
+#[derive(Clone, Debug)]
+pub struct Entrance {
+    pub environment: EnvironmentRow,
+    pub session: Option<ConnectSessionRow>,
+    pub integration: IntegrationRow,
+    pub provider: Arc<Provider>,
+    pub connection_id: ConnectionId,
+    /// What the browser sent, overlaid by what the session decided.
+    pub connection_config: Map<String, Value>,
+    pub authorization_params: Map<String, Value>,
+    pub user_scope: Option<String>,
+    /// Instead of the scopes of the integration.
+    pub scopes_override: Option<Vec<String>>,
+}
+
+impl Visitor {
+    /// Checks everything that does not need the provider. `modes` are those of the route.
+    pub async fn enter(
+        self,
+        engine: &Engine,
+        modes: &[AuthMode],
+    ) -> Result<Entrance, EntranceError> {
+        self.check_hmac()?;
+        let reader = engine.reader();
+        let found = reader
+            .find_integration(self.environment.pk, &self.integration_key)
+            .await?;
+        let integration =
+            found.ok_or_else(|| EntranceError::UnknownIntegration(self.integration_key.clone()))?;
+        let provider = engine
+            .catalogue
+            .find(&integration.provider)
+            .ok_or_else(|| EntranceError::UnknownProvider(integration.provider.clone()))?;
+        if !modes.contains(&provider.auth_mode) {
+            return Err(EntranceError::WrongMode {
+                integration: integration.unique_key,
+                mode: provider.auth_mode,
+            });
+        }
+        if !self.is_allowed() {
+            return Err(EntranceError::NotAllowed(integration.unique_key));
+        }
+        let connection_id = match self.reconnected(engine, &integration).await? {
+            Some(id) => id,
+            None => match &self.connection_id {
+                Some(id) => id.clone(),
+                None => generated(engine),
+            },
+        };
+        Ok(self.overlaid(integration, provider, connection_id))
+    }
+
+    fn check_hmac(&self) -> Result<(), EntranceError> {
+        if !self.needs_hmac {
+            return Ok(());
+        }
+        let given = self.hmac.as_deref().filter(|text| !text.is_empty());
+        let given = given.ok_or(EntranceError::MissingHmac)?;
+        let key = self
+            .environment
+            .hmac_key
+            .as_ref()
+            .ok_or(EntranceError::InvalidHmac)?;
+        let signed = match &self.connection_id {
+            Some(id) => format!("{}:{id}", self.integration_key),
+            None => self.integration_key.clone(),
+        };
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes());
+        let expected = hex::encode(hmac::sign(&key, signed.as_bytes()));
+        constant_time::verify_slices_are_equal(expected.as_bytes(), given.as_bytes())
+            .map_err(|_| EntranceError::InvalidHmac)
+    }
+
+    fn is_allowed(&self) -> bool {
+        let Some(session) = &self.session else {
+            return true;
+        };
+        let allowed = session.allowed_integrations.as_deref().map(strings);
+        allowed.is_none_or(|keys| keys.is_empty() || keys.contains(&self.integration_key))
+    }
+
+    /// The connection of a reconnect session; it must be one of this integration.
+    async fn reconnected(
+        &self,
+        engine: &Engine,
+        integration: &IntegrationRow,
+    ) -> Result<Option<ConnectionId>, EntranceError> {
+        let Some(pk) = self.session.as_ref().and_then(|session| session.connection) else {
+            return Ok(None);
+        };
+        let found = engine.reader().find_connection_by_pk(pk).await?;
+        let connection = found
+            .filter(|connection| connection.integration == integration.pk)
+            .ok_or(EntranceError::InvalidConnection)?;
+        ConnectionId::imported(&connection.connection_id)
+            .map(Some)
+            .map_err(|_| EntranceError::InvalidConnection)
+    }
+
+    fn overlaid(
+        self,
+        integration: IntegrationRow,
+        provider: Arc<Provider>,
+        connection_id: ConnectionId,
+    ) -> Entrance {
+        let defaults = self.defaults();
+        let member = |name: &str| defaults.get(name).and_then(Value::as_object).cloned();
+        let mut connection_config = self.params;
+        connection_config.remove("webhook_url");
+        connection_config.extend(member("connection_config").unwrap_or_default());
+        let mut authorization_params = self.authorization_params;
+        authorization_params.extend(member("authorization_params").unwrap_or_default());
+        let user_scope = match &self.session {
+            Some(_) => defaults
+                .get("user_scopes")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+            None => self.user_scope,
+        };
+        let user_scope = user_scope.filter(|scope| !scope.is_empty());
+        let scopes_override = connection_config
+            .get("oauth_scopes_override")
+            .and_then(scopes);
+        if let Some(scopes) = &scopes_override {
+            connection_config.insert("oauth_scopes_override".to_owned(), scopes.clone().into());
+        }
+        Entrance {
+            environment: self.environment,
+            session: self.session,
+            integration,
+            provider,
+            connection_id,
+            connection_config,
+            authorization_params,
+            user_scope,
+            scopes_override,
+        }
+    }
+
+    /// What the session decided for this integration.
+    fn defaults(&self) -> Map<String, Value> {
+        let text = self
+            .session
+            .as_ref()
+            .and_then(|session| session.integrations_config_defaults.as_deref());
+        let all: Value = text
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default();
+        let own = all.get(&self.integration_key).and_then(Value::as_object);
+        own.cloned().unwrap_or_default()
+    }
+}
+
+/// A connection id of our own making.
+fn generated(engine: &Engine) -> ConnectionId {
+    ConnectionId::parse(&engine.ids.uuid4().to_string()).expect("a UUID is a connection id")
+}
+
+fn scopes(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(list) => Some(authorize::scopes(Some(list))),
+        Value::Array(items) => Some(
+            items
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
+        ),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+    }
+    .filter(|scopes: &Vec<String>| !scopes.is_empty())
+}
+
+fn strings(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// What a session adds to its connections.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SessionLabels {
+    pub tags: Option<Map<String, Value>>,
+    pub end_user: Option<EndUser>,
+    pub webhook_url_override: Option<String>,
+}
+
+impl SessionLabels {
+    /// From the session's row.
+    pub(crate) fn of(session: &ConnectSessionRow) -> Self {
+        let json = |text: &Option<String>| -> Option<Value> {
+            serde_json::from_str(text.as_deref()?).ok()
+        };
+        let end_user = json(&session.end_user).and_then(|mut value| {
+            if let (Some(object), Some(organization)) =
+                (value.as_object_mut(), json(&session.organization))
+            {
+                object.entry("organization").or_insert(organization);
+            }
+            EndUser::from_json(&value)
+        });
+        Self {
+            tags: json(&session.tags).and_then(|value| value.as_object().cloned()),
+            end_user,
+            webhook_url_override: session.webhook_url_override.clone(),
+        }
+    }
+
+    /// Puts the labels on a connection that is about to be stored.
+    pub(crate) fn label(self, new: NewConnection) -> NewConnection {
+        NewConnection {
+            tags: self.tags,
+            end_user: self.end_user,
+            webhook_url_override: self.webhook_url_override,
+            by_session: true,
+            ..new
+        }
+    }
+}

@@ -1,0 +1,487 @@
+// First code of every isolate: modules, globals, the way to the host and the outcome of the run.
+// It is called with `native`, the functions written in Rust, and answers with the three entries that Rust calls.
+"use strict";
+
+const { cancelled, callHost, callProxy, callFetch, callRecords, setTimer, loadModule, finish, relax } = native;
+const { stringify } = JSON;
+
+// Calls on their way to the host. More than this many wait inside the isolate, where its heap limit counts them.
+const MOST_CALLS = 100;
+const MOST_TIMERS = 10_000;
+const RECORDS_PER_CALL = 1_000;
+const PAYLOAD_BYTES = 99_000;
+
+const shared = { native };
+const waiting = new Map();
+const queued = [];
+let lastCall = 0;
+let ended = false;
+
+// ---------------------------------------------------------------- modules
+
+const internal = new Map();
+
+/** A module of ours or of zod, by the name under which Rust keeps it. */
+function use(name) {
+  const known = internal.get(name);
+  if (known) return known.exports;
+  const code = loadModule(name);
+  if (!code) throw new Error(`Module '${name}' is missing from this build`);
+  const module = { exports: {} };
+  internal.set(name, module);
+  const folder = name.split("/").slice(0, -1);
+  code.call(module.exports, module.exports, (path) => use(resolve(folder, path)), module, shared);
+  return module.exports;
+}
+shared.use = use;
+
+function resolve(folder, path) {
+  if (!path.startsWith(".")) return path;
+  const parts = [...folder];
+  for (const step of path.split("/")) {
+    if (step === "..") parts.pop();
+    else if (step !== ".") parts.push(step);
+  }
+  return parts.join("/");
+}
+
+const ALLOWED = {
+  zod: "zod/index.cjs",
+  url: "url",
+  crypto: "crypto",
+  buffer: "buffer",
+  unzipper: "unzipper",
+  soap: "soap",
+  nango: "definitions",
+};
+
+/** `require` as a function sees it. */
+function require(name) {
+  const plain = typeof name === "string" && name.startsWith("node:") ? name.slice(5) : name;
+  if (typeof plain !== "string" || !Object.hasOwn(ALLOWED, plain) || (plain !== name && !["url", "crypto", "buffer"].includes(plain))) {
+    throw new Error(`Module '${String(name)}' is not allowed`);
+  }
+  return use(ALLOWED[plain]);
+}
+
+// ---------------------------------------------------------------- errors
+
+class ActionError extends Error {
+  constructor(payload) {
+    super(typeof payload === "string" ? payload : (payload?.message ?? "The function raised an ActionError"));
+    this.name = "ActionError";
+    this.type = "action_script_runtime_error";
+    if (payload === undefined || payload === null) this.payload = {};
+    else if (typeof payload !== "object" || Array.isArray(payload)) this.payload = { message: payload };
+    else this.payload = payload;
+  }
+}
+
+/** An error with a code that the platform itself understands. */
+class SdkError extends Error {
+  constructor(code, message) {
+    super(message);
+    this.name = "SdkError";
+    this.type = code;
+    this.code = code;
+  }
+}
+Object.assign(shared, { ActionError, SdkError });
+
+/** Plain data out of anything, at most about `budget` bytes of JSON. */
+function shrink(value, budget) {
+  const left = { bytes: budget };
+  const seen = new Set();
+  const copy = (item, depth) => {
+    if (typeof item === "bigint") item = String(item);
+    if (typeof item === "string") {
+      const room = Math.max(0, left.bytes - 2);
+      // A character takes up to six bytes of JSON; only texts near the edge are measured.
+      let text = item;
+      if (item.length * 6 > room) {
+        text = item.slice(0, room);
+        while (text && native.utf8Length(stringify(text)) > room + 2) text = text.slice(0, Math.floor(text.length * 0.8));
+      }
+      left.bytes -= native.utf8Length(stringify(text));
+      return text;
+    }
+    if (item === null || typeof item === "number" || typeof item === "boolean") {
+      left.bytes -= 8;
+      return item;
+    }
+    if (typeof item !== "object") return undefined;
+    if (seen.has(item)) return "[Circular]";
+    if (depth > 64) return "[Too deep]";
+    if (typeof item.toJSON === "function") {
+      const plain = item.toJSON();
+      if (typeof plain !== "object" || plain === null) return copy(plain, depth + 1);
+      item = plain;
+    }
+    seen.add(item);
+    let result;
+    if (Array.isArray(item)) {
+      result = [];
+      for (const one of item) {
+        if (left.bytes <= 0) break;
+        left.bytes -= 1;
+        const plain = copy(one, depth + 1);
+        result.push(plain === undefined ? null : plain);
+      }
+    } else {
+      result = {};
+      for (const key of Object.keys(item)) {
+        if (left.bytes <= key.length + 4) break;
+        left.bytes -= native.utf8Length(stringify(key)) + 2;
+        const plain = copy(item[key], depth + 1);
+        if (plain !== undefined) Object.defineProperty(result, key, { value: plain, enumerable: true, writable: true, configurable: true });
+      }
+    }
+    seen.delete(item);
+    return result;
+  };
+  return copy(value, 0);
+}
+
+/** `value` if it is JSON of at most `budget` bytes, else what fits of it. */
+function fitting(value, budget) {
+  try {
+    const text = stringify(value);
+    if (text !== undefined && text.length * 3 <= budget) return value;
+    if (text !== undefined && native.utf8Length(text) <= budget) return value;
+  } catch {
+    // Circular or with a BigInt: copied piece by piece below.
+  }
+  try {
+    return shrink(value, budget) ?? null;
+  } catch {
+    return null;
+  }
+}
+shared.fitting = fitting;
+shared.PAYLOAD_BYTES = PAYLOAD_BYTES;
+
+const isRecord = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Lines of a stack that lie in the function's own code. */
+function ownLines(stack) {
+  if (typeof stack !== "string") return [];
+  return stack
+    .slice(0, 100_000)
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line.startsWith("at ") && !line.includes("tenon:") && !line.includes("(native)") && !line.endsWith(" at native"))
+    .slice(0, 10);
+}
+
+function described(error) {
+  let shown = error;
+  if (!(error instanceof Error)) {
+    let text;
+    try {
+      text = stringify(error);
+    } catch {
+      // Falls through to String().
+    }
+    shown = { name: "Error", message: text ?? String(error), stack: "" };
+  }
+  const payload = { name: cut(shown.name), message: cut(shown.message), stacktrace: ownLines(shown.stack) };
+  const code = shown.code;
+  if (typeof code === "string" || typeof code === "number") payload.code = cut(code);
+  return payload;
+}
+
+const cut = (text) => String(text ?? "").slice(0, 10_000);
+
+/** What a thrown value means to the caller (functions.md, section 3). */
+function failure(error) {
+  if (error instanceof ActionError) {
+    const payload = fitting(error.payload, PAYLOAD_BYTES);
+    return { type: error.type, message: cut(payload?.message ?? error.message), payload, status: 500 };
+  }
+  if (error instanceof SdkError) {
+    return { type: cut(error.code), message: cut(error.message), payload: described(error), status: 500 };
+  }
+  if (isRecord(error) && error.isAxiosError === true) return httpFailure(error);
+  if (error instanceof Error && error.name === "InternalError" && error.message === "out of memory") {
+    return { type: "script_out_of_memory", message: "the function used more memory than it may", payload: described(error), status: 500 };
+  }
+  const payload = described(error);
+  return { type: "script_internal_error", message: payload.message, payload, status: 500 };
+}
+
+function httpFailure(error) {
+  const response = error.response;
+  if (!isRecord(response)) {
+    const payload = described(error);
+    return { type: "script_network_error", message: payload.message, payload, status: 500 };
+  }
+  const data = response.data;
+  const body = fitting(isRecord(data) || Array.isArray(data) ? data : { message: data ?? "" }, 1024 * 1024);
+  let payload = body;
+  if (isRecord(data) && Object.hasOwn(data, "payload")) {
+    payload = fitting(isRecord(data.payload) || Array.isArray(data.payload) ? data.payload : { message: data.payload }, 1024 * 1024);
+  }
+  const limited = response.status === 429 && error.ownApi === true;
+  const headers = {};
+  for (const name of Object.keys(response.headers ?? {})) {
+    const lower = name.toLowerCase();
+    if (lower === "content-type" || lower.startsWith("x-rate")) headers[lower] = response.headers[name];
+  }
+  return {
+    type: limited ? "script_api_rate_limit_error" : "script_http_error",
+    message: cut(error.message),
+    payload,
+    status: limited ? 424 : response.status,
+    additional_properties: { upstream_response: { status: response.status, headers, body } },
+  };
+}
+
+function fail(error) {
+  if (ended) return;
+  ended = true;
+  relax();
+  let told;
+  try {
+    told = stringify(failure(error));
+  } catch {
+    told = undefined;
+  }
+  finish(false, told ?? '{"type":"script_internal_error","message":"the function threw something that cannot be read","payload":{"name":"Error","message":"unreadable","stacktrace":[]},"status":500}');
+}
+
+// ---------------------------------------------------------------- the way to the host
+
+function abortIfCancelled() {
+  if (cancelled()) throw new SdkError("script_aborted", "The run was cancelled");
+}
+
+/** Begins a call: `begin(id)` hands it to Rust. The promise settles when the host answers. */
+function request(begin) {
+  return new Promise((resolve, reject) => {
+    abortIfCancelled();
+    const entry = { begin, resolve, reject };
+    if (waiting.size >= MOST_CALLS) queued.push(entry);
+    else launch(entry);
+  });
+}
+
+function launch(entry) {
+  const id = ++lastCall;
+  waiting.set(id, entry);
+  try {
+    entry.begin(id);
+  } catch (error) {
+    waiting.delete(id);
+    entry.reject(error);
+  }
+}
+
+/** Calls the host with a call that is only JSON. */
+shared.host = (call, fields) => {
+  const text = stringify(fields === undefined ? call : { [call]: fields });
+  return request((id) => callHost(id, text));
+};
+shared.hostProxy = (call, mode, kind, body) => request((id) => callProxy(id, stringify(call), mode, kind, body));
+shared.hostFetch = (call, body) => request((id) => callFetch(id, stringify(call), body));
+
+/** Hands records over, in calls of as many as the host takes. */
+shared.hostRecords = async (operation, model, records, whole) => {
+  for (let start = 0; start < records.length; start += RECORDS_PER_CALL) {
+    const some = records.length <= RECORDS_PER_CALL ? records : records.slice(start, start + RECORDS_PER_CALL);
+    await request((id) => callRecords(id, operation, model, some, whole));
+  }
+};
+
+/** Rust: the host answered call `id`. */
+function deliver(id, failed, value) {
+  const entry = waiting.get(id);
+  if (!entry) return;
+  waiting.delete(id);
+  if (queued.length > 0) launch(queued.shift());
+  if (failed) entry.reject(shared.use("http").fromHost(value));
+  else entry.resolve(value);
+}
+
+// ---------------------------------------------------------------- timers
+
+const timers = new Map();
+let lastTimer = 0;
+
+class Timeout {
+  constructor(id) {
+    Object.defineProperty(this, "id", { value: id });
+  }
+  ref() {
+    return this;
+  }
+  unref() {
+    return this;
+  }
+  hasRef() {
+    return timers.has(this.id);
+  }
+  close() {
+    timers.delete(this.id);
+    return this;
+  }
+  [Symbol.toPrimitive]() {
+    return this.id;
+  }
+}
+
+function schedule(callback, delay, repeat, parameters) {
+  if (typeof callback !== "function") {
+    const error = new TypeError('The "callback" argument must be of type function');
+    error.code = "ERR_INVALID_ARG_TYPE";
+    throw error;
+  }
+  if (timers.size >= MOST_TIMERS) throw new RangeError(`A run may have at most ${MOST_TIMERS} timers at a time`);
+  const number = Number(delay);
+  const wait = number >= 1 && number <= 2_147_483_647 ? Math.trunc(number) : 1;
+  const id = ++lastTimer;
+  timers.set(id, { callback, wait, repeat, parameters });
+  setTimer(id, wait);
+  return new Timeout(id);
+}
+
+const unschedule = (timer) => {
+  timers.delete(typeof timer === "object" && timer !== null ? timer.id : Number(timer));
+};
+
+/** Rust: timer `id` is due. */
+function fire(id) {
+  const timer = timers.get(id);
+  if (!timer) return;
+  if (timer.repeat) setTimer(id, timer.wait);
+  else timers.delete(id);
+  try {
+    timer.callback.apply(undefined, timer.parameters);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+// ---------------------------------------------------------------- globals
+
+function define(name, value) {
+  Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false });
+}
+
+/** A global that is loaded when first touched: most functions touch few. */
+function defineLazy(name, from, key = name) {
+  Object.defineProperty(globalThis, name, {
+    configurable: true,
+    enumerable: false,
+    get() {
+      const value = use(from)[key];
+      define(name, value);
+      return value;
+    },
+    set(value) {
+      define(name, value);
+    },
+  });
+}
+
+for (const name of ["SharedArrayBuffer", "Atomics", "WebAssembly"]) delete globalThis[name];
+define("setTimeout", (callback, delay, ...parameters) => schedule(callback, delay, false, parameters));
+define("setInterval", (callback, delay, ...parameters) => schedule(callback, delay, true, parameters));
+define("setImmediate", (callback, ...parameters) => schedule(callback, 1, false, parameters));
+for (const name of ["clearTimeout", "clearInterval", "clearImmediate"]) define(name, unschedule);
+define("queueMicrotask", (callback) => {
+  Promise.resolve().then(callback).catch(fail);
+});
+defineLazy("Buffer", "buffer");
+for (const name of ["URL", "URLSearchParams"]) defineLazy(name, "url");
+for (const name of ["TextEncoder", "TextDecoder", "FormData", "Blob", "File", "Headers", "Response", "AbortController", "AbortSignal", "Event", "EventTarget", "DOMException", "structuredClone", "atob", "btoa"]) {
+  defineLazy(name, "web");
+}
+
+// ---------------------------------------------------------------- the run
+
+function stopClock(instant) {
+  const RealDate = Date;
+  class FrozenDate extends RealDate {
+    constructor(...parts) {
+      if (parts.length === 0) super(instant);
+      else super(...parts);
+    }
+    static now() {
+      return instant;
+    }
+  }
+  Object.defineProperty(FrozenDate, "name", { value: "Date" });
+  define("Date", FrozenDate);
+}
+
+function inspect(value) {
+  if (typeof value === "string") return value;
+  if (value instanceof Error) return `${value.name}: ${value.message}`;
+  try {
+    return stringify(value) ?? String(value);
+  } catch {
+    return String(value);
+  }
+}
+
+function installConsole(context) {
+  const write = (...parts) => {
+    if (context.log_level !== "debug" || context.replay) return;
+    const message = parts.map(inspect).join(" ").slice(0, PAYLOAD_BYTES / 4);
+    shared.host("Log", { level: "debug", message: message.toWellFormed(), payload: null }).catch(() => {});
+  };
+  const console = {};
+  for (const name of ["log", "debug", "info", "warn", "error", "trace", "dir", "table", "group", "groupCollapsed", "assert"]) console[name] = write;
+  for (const name of ["groupEnd", "time", "timeEnd", "timeLog", "count", "countReset", "clear"]) console[name] = () => {};
+  define("console", console);
+}
+
+/** Chooses the function behind the door that is entered, and what it is called with. */
+function chosen(exports, door, nango, input) {
+  const main = exports?.default;
+  if (door === "webhook") {
+    const hook = isRecord(main) ? main.onWebhook : exports?.onWebhookPayloadReceived;
+    if (typeof hook !== "function") throw new Error("The function has no onWebhook to receive this webhook");
+    return () => hook.call(main, nango, input);
+  }
+  if (isRecord(main)) {
+    if (typeof main.exec !== "function") throw new Error("The function has no exec");
+    return door === "action" ? () => main.exec(nango, input ? input : {}) : () => main.exec(nango);
+  }
+  if (typeof main !== "function") throw new Error("The bundle has no default export that can be run");
+  const empty = isRecord(input) && Object.keys(input).length === 0;
+  return door === "action" ? () => main(nango, !input || empty ? undefined : input) : () => main(nango);
+}
+
+/** Rust: begins the run. `code` is the bundle, compiled; `door` is `sync`, `action`, `webhook` or `on-event`. */
+async function start(contextText, door, input, code, outputBytes) {
+  try {
+    const context = JSON.parse(contextText);
+    if (context.frozen_time_ms !== null && context.frozen_time_ms !== undefined) stopClock(context.frozen_time_ms);
+    installConsole(context);
+    const nango = use(context.replay ? "replay" : "nango").create(context, door);
+    const module = { exports: {} };
+    code.call(module.exports, module.exports, require, module);
+    const output = await chosen(module.exports, door, nango, input)();
+    if (ended) return;
+    const text = door === "action" ? (stringify(output) ?? "null") : "null";
+    const size = native.utf8Length(text);
+    if (size > outputBytes) {
+      ended = true;
+      const message = `The output of ${size} bytes is larger than the ${outputBytes} bytes allowed`;
+      finish(false, stringify({ type: "action_script_failure", message, payload: { name: "Error", message, stacktrace: [] }, status: 500 }));
+      return;
+    }
+    ended = true;
+    finish(true, text);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** Rust: loads a module ahead of the run. */
+const warm = (name) => {
+  use(name);
+};
+
+return { start, deliver, fire, warm };

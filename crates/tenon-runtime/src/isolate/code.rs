@@ -1,0 +1,184 @@
+//! JavaScript on its way to an isolate: sources of ours, and bytecode compiled once per worker.
+//!
+//! Isolates cannot compile (they have no `eval`), so all code reaches them as bytecode. Bytecode is as powerful as machine
+//! code: it is compiled by the worker that runs it, from source, and never leaves that worker.
+
+use std::{
+    collections::HashMap,
+    ffi::CString,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rquickjs::{Context, Ctx, Function, Runtime, Value, context::intrinsic, qjs};
+
+/// Modules written here, under the names by which they `require` each other.
+const OURS: &[(&str, &str)] = &[
+    ("start", include_str!("../../js/start.js")),
+    ("nango", include_str!("../../js/nango.js")),
+    ("replay", include_str!("../../js/replay.js")),
+    ("guard", include_str!("../../js/guard.js")),
+    ("http", include_str!("../../js/http.js")),
+    ("paginate", include_str!("../../js/paginate.js")),
+    ("paths", include_str!("../../js/paths.js")),
+    ("stream", include_str!("../../js/stream.js")),
+    ("definitions", include_str!("../../js/definitions.js")),
+    ("buffer", include_str!("../../js/buffer.js")),
+    ("url", include_str!("../../js/url.js")),
+    ("web", include_str!("../../js/web.js")),
+    ("crypto", include_str!("../../js/crypto.js")),
+    ("unzipper", include_str!("../../js/unzipper.js")),
+    ("soap", include_str!("../../js/soap.js")),
+];
+
+/// zod by its lock file, one entry per module.
+const ZOD: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/zod.rs"));
+
+/// Module whose use means that a bundle wants zod.
+pub(crate) const ZOD_ENTRY: &str = "zod/index.cjs";
+
+/// Most memory for compiling one bundle.
+const COMPILER_BYTES: usize = 512 * 1024 * 1024;
+
+/// Bytecode of one script whose value is a function.
+pub(crate) type Bytecode = Arc<[u8]>;
+
+/// Compiled modules and bundles of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Code {
+    modules: Mutex<HashMap<&'static str, Bytecode>>,
+    bundles: Mutex<HashMap<String, Bytecode>>,
+}
+
+impl Code {
+    /// A module of ours or of zod.
+    pub(crate) fn module(&self, name: &str) -> Option<Bytecode> {
+        let (name, source) = OURS.iter().chain(ZOD).find(|(known, _)| *known == name)?;
+        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = modules.get(name) {
+            return Some(known.clone());
+        }
+        let parameters = if *name == "start" {
+            "native"
+        } else {
+            "exports, require, module, shared"
+        };
+        let bytecode = compile(source, parameters, &format!("tenon:{name}"))
+            .unwrap_or_else(|error| unreachable!("module `{name}` compiles: {error}"));
+        modules.insert(name, bytecode.clone());
+        Some(bytecode)
+    }
+
+    /// A bundle that was compiled here before.
+    pub(crate) fn bundle(&self, hash: &str) -> Option<Bytecode> {
+        self.bundles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(hash)
+            .cloned()
+    }
+
+    /// Compiles a bundle and keeps it.
+    pub(crate) fn add_bundle(
+        &self,
+        hash: &str,
+        source: &str,
+        file: &str,
+    ) -> Result<Bytecode, String> {
+        let bytecode = compile(source, "exports, require, module", file)?;
+        self.bundles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(hash.to_owned(), bytecode.clone());
+        Ok(bytecode)
+    }
+
+    pub(crate) fn forget_bundle(&self, hash: &str) {
+        self.bundles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(hash);
+    }
+}
+
+/// Compiles `source` as the body of a function; the error is the message of the `SyntaxError`.
+fn compile(source: &str, parameters: &str, file: &str) -> Result<Bytecode, String> {
+    let runtime = Runtime::new().map_err(|error| error.to_string())?;
+    runtime.set_memory_limit(COMPILER_BYTES);
+    runtime.set_max_stack_size(super::JS_STACK_BYTES);
+    let context = Context::builder()
+        .with::<intrinsic::Eval>()
+        .with::<intrinsic::RegExpCompiler>()
+        .with::<intrinsic::RegExp>()
+        .build(&runtime)
+        .map_err(|error| error.to_string())?;
+    let script = CString::new(format!("(function ({parameters}) {{{source}\n}})"))
+        .map_err(|_| "the source holds a NUL character".to_owned())?;
+    let file = CString::new(file.replace('\0', "")).expect("NUL was taken out");
+    context.with(|ctx| {
+        super::enter(&ctx);
+        let flags = qjs::JS_EVAL_TYPE_GLOBAL | qjs::JS_EVAL_FLAG_COMPILE_ONLY;
+        // SAFETY: both strings outlive the call; the result is owned by `function`.
+        let function = unsafe {
+            let raw = qjs::JS_Eval(
+                ctx.as_raw().as_ptr(),
+                script.as_ptr(),
+                script.as_bytes().len() as _,
+                file.as_ptr(),
+                flags as _,
+            );
+            Value::from_raw(ctx.clone(), raw)
+        };
+        if function.is_exception() {
+            return Err(message(&ctx));
+        }
+        let flags = qjs::JS_WRITE_OBJ_BYTECODE | qjs::JS_WRITE_OBJ_STRIP_SOURCE;
+        let mut length = 0;
+        // SAFETY: `function` is a compiled script; the bytes are copied before they are freed.
+        unsafe {
+            let bytes = qjs::JS_WriteObject(
+                ctx.as_raw().as_ptr(),
+                &raw mut length,
+                function.as_raw(),
+                flags as _,
+            );
+            if bytes.is_null() {
+                return Err(message(&ctx));
+            }
+            let copy = Arc::from(std::slice::from_raw_parts(bytes, length as usize));
+            qjs::js_free(ctx.as_raw().as_ptr(), bytes.cast());
+            Ok(copy)
+        }
+    })
+}
+
+fn message(ctx: &Ctx<'_>) -> String {
+    let thrown = ctx.catch();
+    let message = thrown
+        .as_object()
+        .and_then(|error| error.get::<_, String>("message").ok());
+    message.unwrap_or_else(|| "the source could not be compiled".to_owned())
+}
+
+/// The function that `bytecode` stands for, inside this isolate.
+pub(crate) fn load<'js>(ctx: &Ctx<'js>, bytecode: &Bytecode) -> rquickjs::Result<Function<'js>> {
+    // SAFETY: the bytes were written by `compile` in this process; `JS_EvalFunction` takes the object over.
+    let value = unsafe {
+        let raw = ctx.as_raw().as_ptr();
+        let script = qjs::JS_ReadObject(
+            raw,
+            bytecode.as_ptr(),
+            bytecode.len() as _,
+            qjs::JS_READ_OBJ_BYTECODE as _,
+        );
+        if qjs::JS_IsException(script) {
+            return Err(rquickjs::Error::Exception);
+        }
+        Value::from_raw(ctx.clone(), qjs::JS_EvalFunction(raw, script))
+    };
+    if value.is_exception() {
+        return Err(rquickjs::Error::Exception);
+    }
+    value
+        .into_function()
+        .ok_or_else(|| rquickjs::Error::new_from_js("script", "function"))
+}

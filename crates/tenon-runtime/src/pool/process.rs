@@ -1,0 +1,209 @@
+//! One worker process as the host sees it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    os::unix::net::UnixStream,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use tenon_core::names::EnvironmentPk;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, BufReader},
+    net::unix::{OwnedReadHalf, OwnedWriteHalf},
+    sync::mpsc,
+};
+use tracing::{debug, warn};
+
+use crate::wire::{self, FromWorker, HEAD_BYTES, RunId, ToWorker, WireError};
+
+/// Most compiled bundles that a worker keeps, and most bytes of their source.
+const BUNDLES_KEPT: usize = 200;
+const BUNDLE_BYTES_KEPT: usize = 64 * 1024 * 1024;
+
+/// Frames on their way to a run; the second part of [`crate::wire::CALLS_PER_RUN`], which the receiver checks.
+pub(super) type Inbox = mpsc::UnboundedReceiver<Vec<u8>>;
+
+/// A worker process: its socket, its runs and what it knows.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) id: u32,
+    /// Set once, when the worker is given its environment.
+    environment: Mutex<Option<EnvironmentPk>>,
+    out: mpsc::UnboundedSender<Vec<u8>>,
+    runs: Mutex<HashMap<RunId, mpsc::UnboundedSender<Vec<u8>>>>,
+    known: Mutex<Known>,
+    gone: AtomicBool,
+    started: AtomicU64,
+}
+
+/// Bundles that the worker has compiled, the oldest first.
+#[derive(Debug, Default)]
+struct Known {
+    bundles: VecDeque<(String, usize)>,
+    bytes: usize,
+}
+
+impl Process {
+    /// Takes over our end of the socket. `buried` is called once, when the worker is gone.
+    pub(super) fn new(
+        id: u32,
+        socket: UnixStream,
+        setup: &ToWorker,
+        buried: impl FnOnce(u32) + Send + 'static,
+    ) -> std::io::Result<Arc<Self>> {
+        socket.set_nonblocking(true)?;
+        let (read, write) = tokio::net::UnixStream::from_std(socket)?.into_split();
+        let (out, frames) = mpsc::unbounded_channel();
+        let process = Arc::new(Self {
+            id,
+            environment: Mutex::default(),
+            out,
+            runs: Mutex::default(),
+            known: Mutex::default(),
+            gone: AtomicBool::new(false),
+            started: AtomicU64::new(0),
+        });
+        process.send(0, setup).map_err(std::io::Error::other)?;
+        tokio::spawn(write_frames(write, frames));
+        let reader = Arc::downgrade(&process);
+        tokio::spawn(async move {
+            let ended = read_frames(read, |run, body| match reader.upgrade() {
+                Some(process) => process.dispatch(run, body),
+                None => Ok(()),
+            })
+            .await;
+            match ended {
+                Ok(()) => debug!(worker.process = id, "worker `{id}` has left"),
+                Err(error) => {
+                    warn!(worker.process = id, error = %error, "worker `{id}` is let go: its frames make no sense")
+                }
+            }
+            if let Some(process) = reader.upgrade() {
+                process.end();
+            }
+            buried(id);
+        });
+        Ok(process)
+    }
+
+    pub(super) fn environment(&self) -> Option<EnvironmentPk> {
+        *lock(&self.environment)
+    }
+
+    pub(super) fn assign(&self, environment: EnvironmentPk) {
+        *lock(&self.environment) = Some(environment);
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// Runs given to this worker so far.
+    pub(super) fn started(&self) -> u64 {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    /// Enters a run; its frames arrive in the inbox, which closes when the worker dies.
+    pub(super) fn enter(&self, run: RunId) -> Inbox {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        self.started.fetch_add(1, Ordering::Relaxed);
+        lock(&self.runs).insert(run, sender);
+        if self.is_gone() {
+            lock(&self.runs).remove(&run);
+        }
+        inbox
+    }
+
+    pub(super) fn leave(&self, run: RunId) {
+        lock(&self.runs).remove(&run);
+    }
+
+    pub(super) fn send(&self, run: RunId, message: &ToWorker) -> Result<(), WireError> {
+        let frame = wire::frame(run, message)?;
+        // A worker that is gone closes the inbox of the run: that is where its end is seen.
+        let _ = self.out.send(frame);
+        Ok(())
+    }
+
+    /// Whether the source must be sent along; notes that the worker will have it, and what it may forget for it.
+    pub(super) fn must_learn(&self, hash: &str, size: usize) -> (bool, Vec<String>) {
+        let mut known = lock(&self.known);
+        if let Some(at) = known.bundles.iter().position(|(bundle, _)| bundle == hash) {
+            if let Some(bundle) = known.bundles.remove(at) {
+                known.bundles.push_back(bundle);
+            }
+            return (false, Vec::new());
+        }
+        known.bundles.push_back((hash.to_owned(), size));
+        known.bytes += size;
+        let mut forgotten = Vec::new();
+        while known.bundles.len() > 1
+            && (known.bundles.len() > BUNDLES_KEPT || known.bytes > BUNDLE_BYTES_KEPT)
+        {
+            if let Some((hash, size)) = known.bundles.pop_front() {
+                known.bytes -= size;
+                forgotten.push(hash);
+            }
+        }
+        (true, forgotten)
+    }
+
+    fn dispatch(&self, run: RunId, body: Vec<u8>) -> Result<(), WireError> {
+        if run != 0 {
+            // A run that was given up has no inbox any more.
+            if let Some(inbox) = lock(&self.runs).get(&run) {
+                let _ = inbox.send(body);
+            }
+            return Ok(());
+        }
+        if let FromWorker::Ready { locked_down: false } = wire::decode(&body)? {
+            warn!(
+                worker.process = self.id,
+                "workers cannot be locked down on this system: functions run in plain child processes"
+            );
+        }
+        Ok(())
+    }
+
+    fn end(&self) {
+        self.gone.store(true, Ordering::Release);
+        lock(&self.runs).clear();
+    }
+}
+
+async fn write_frames(mut socket: OwnedWriteHalf, mut frames: mpsc::UnboundedReceiver<Vec<u8>>) {
+    while let Some(frame) = frames.recv().await {
+        if socket.write_all(&frame).await.is_err() {
+            return;
+        }
+    }
+    // Nobody can send any more: the worker sees the end of the stream and leaves.
+    let _ = socket.shutdown().await;
+}
+
+/// Reads frames until the worker closes its end.
+async fn read_frames(
+    socket: OwnedReadHalf,
+    mut take: impl FnMut(RunId, Vec<u8>) -> Result<(), WireError>,
+) -> Result<(), WireError> {
+    let mut socket = BufReader::with_capacity(64 * 1024, socket);
+    loop {
+        let mut head = [0; HEAD_BYTES];
+        if socket.read_exact(&mut head).await.is_err() {
+            return Ok(());
+        }
+        let (length, run) = wire::head(head)?;
+        let mut body = vec![0; length];
+        if socket.read_exact(&mut body).await.is_err() {
+            return Ok(());
+        }
+        take(run, body)?;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

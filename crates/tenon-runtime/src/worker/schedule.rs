@@ -1,0 +1,475 @@
+//! Which isolate runs on which thread, and when.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tenon_core::function::{HostError, HostReply};
+
+use super::{
+    link::Link,
+    run::{Event, Outlet, Run},
+};
+use crate::{
+    isolate::{
+        Isolate, JS_STACK_BYTES, Step,
+        code::{Bytecode, Code},
+        failed,
+    },
+    wire::{CallId, Ending, FromWorker, RunId, StartRun},
+};
+
+/// Stack of a thread: JavaScript's own, and room for native code below it.
+const THREAD_STACK_BYTES: usize = JS_STACK_BYTES + 2 * 1024 * 1024;
+
+/// Isolates made ahead, without and with zod. The first is cheap, the second costs most of what a short run costs.
+const SPARES: usize = 2;
+const SPARES_WITH_ZOD: usize = 2;
+
+/// The threads of a worker and all that they share.
+pub(super) struct Schedule {
+    link: Arc<Link>,
+    code: Arc<Code>,
+    threads: usize,
+    kept_for_actions: usize,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    runs: HashMap<RunId, Run>,
+    ready: VecDeque<RunId>,
+    ready_actions: VecDeque<RunId>,
+    timers: BinaryHeap<Reverse<(Instant, RunId, Alarm)>>,
+    started_threads: usize,
+    idle_threads: usize,
+    /// Threads that run something other than an action.
+    others_running: usize,
+    spares: Vec<Isolate>,
+    spares_with_zod: Vec<Isolate>,
+    /// Hashes of the bundles that asked for zod.
+    zod_wanted: HashSet<String>,
+}
+
+/// What a time was noted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Alarm {
+    Timer(u64),
+    Deadline,
+}
+
+/// What a thread does next.
+enum Work {
+    Turn(Turn),
+    /// Nothing is due: make spare isolates.
+    Prepare {
+        with_zod: bool,
+    },
+}
+
+struct Turn {
+    run: RunId,
+    action: bool,
+    isolate: Option<Box<Isolate>>,
+    inbox: VecDeque<Event>,
+    cancelled: bool,
+    deadline: Instant,
+}
+
+impl Schedule {
+    pub(super) fn new(link: Arc<Link>, threads: usize, kept_for_actions: usize) -> Arc<Self> {
+        Arc::new(Self {
+            link,
+            code: Arc::default(),
+            threads: threads.max(1),
+            kept_for_actions: kept_for_actions.min(threads.saturating_sub(1)),
+            state: Mutex::default(),
+            wake: Condvar::new(),
+        })
+    }
+
+    /// Starts the first thread, which makes a spare isolate.
+    pub(super) fn warm_up(self: &Arc<Self>) {
+        let mut state = self.state();
+        self.one_more_thread(&mut state);
+    }
+
+    pub(super) fn start(self: &Arc<Self>, run: RunId, start: Box<StartRun>) {
+        let mut state = self.state();
+        let new = Run::new(start);
+        state
+            .timers
+            .push(Reverse((new.deadline, run, Alarm::Deadline)));
+        state.runs.insert(run, new);
+        self.make_ready(&mut state, run);
+    }
+
+    pub(super) fn reply(
+        self: &Arc<Self>,
+        run: RunId,
+        call: CallId,
+        reply: Result<HostReply, HostError>,
+    ) {
+        self.tell(run, Event::Reply(call, reply));
+    }
+
+    /// The next call of the run fails; one that only waits for timers goes on.
+    pub(super) fn cancel(&self, run: RunId) {
+        let mut state = self.state();
+        if let Some(run) = state.runs.get_mut(&run) {
+            run.cancelled = true;
+            if let Some(meter) = &run.meter {
+                meter.cancel();
+            }
+        }
+    }
+
+    /// The run ends without an answer: now if it waits, at the next look at its meter if it computes.
+    pub(super) fn kill(&self, run: RunId) {
+        let mut state = self.state();
+        let Some(found) = state.runs.get_mut(&run) else {
+            return;
+        };
+        found.killed = true;
+        if let Some(meter) = &found.meter {
+            meter.kill();
+        }
+        let dropped = if found.on_thread {
+            None
+        } else {
+            state.runs.remove(&run)
+        };
+        drop(state);
+        drop(dropped);
+    }
+
+    pub(super) fn forget(&self, hash: &str) {
+        self.code.forget_bundle(hash);
+        self.state().zod_wanted.remove(hash);
+    }
+
+    pub(super) fn set_timer(&self, run: RunId, timer: u64, wait: Duration) {
+        let due = Instant::now() + wait;
+        self.state()
+            .timers
+            .push(Reverse((due, run, Alarm::Timer(timer))));
+        self.wake.notify_one();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(self: &Arc<Self>, run: RunId, event: Event) {
+        let mut state = self.state();
+        if let Some(found) = state.runs.get_mut(&run) {
+            found.inbox.push_back(event);
+            self.make_ready(&mut state, run);
+        }
+    }
+
+    /// Puts a run with something to do into its queue and sees that a thread comes.
+    fn make_ready(self: &Arc<Self>, state: &mut State, run: RunId) {
+        let Some(found) = state.runs.get_mut(&run) else {
+            return;
+        };
+        if found.queued || found.on_thread {
+            return;
+        }
+        found.queued = true;
+        if found.action {
+            state.ready_actions.push_back(run);
+        } else {
+            state.ready.push_back(run);
+        }
+        if state.idle_threads == 0 {
+            self.one_more_thread(state);
+        }
+        self.wake.notify_one();
+    }
+
+    fn one_more_thread(self: &Arc<Self>, state: &mut State) {
+        if state.started_threads >= self.threads {
+            return;
+        }
+        let schedule = self.clone();
+        let started = thread::Builder::new()
+            .name("javascript".to_owned())
+            .stack_size(THREAD_STACK_BYTES)
+            .spawn(move || schedule.run_thread());
+        if started.is_ok() {
+            state.started_threads += 1;
+        }
+    }
+
+    fn run_thread(self: &Arc<Self>) {
+        loop {
+            match self.next() {
+                Work::Turn(turn) => self.take_turn(turn),
+                Work::Prepare { with_zod } => {
+                    // Without a spare the run makes its own isolate, and says so if that fails.
+                    if let Ok(isolate) = Isolate::new(&self.code, with_zod) {
+                        self.state().spares(with_zod).push(isolate);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for something to do.
+    fn next(self: &Arc<Self>) -> Work {
+        let mut state = self.state();
+        loop {
+            self.ring(&mut state);
+            if let Some(run) = self.pick(&mut state) {
+                if let Some(turn) = state.begin(run) {
+                    return Work::Turn(turn);
+                }
+                continue;
+            }
+            if state.spares.len() < SPARES && state.runs.len() < self.threads {
+                return Work::Prepare { with_zod: false };
+            }
+            if !state.zod_wanted.is_empty()
+                && state.spares_with_zod.len() < SPARES_WITH_ZOD
+                && state.runs.len() < self.threads
+            {
+                return Work::Prepare { with_zod: true };
+            }
+            let wait = state
+                .timers
+                .peek()
+                .map(|Reverse((due, ..))| due.saturating_duration_since(Instant::now()));
+            state.idle_threads += 1;
+            state = match wait {
+                Some(wait) => {
+                    self.wake
+                        .wait_timeout(state, wait)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+                None => self
+                    .wake
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+            };
+            state.idle_threads -= 1;
+        }
+    }
+
+    /// Wakes the runs whose time has come.
+    fn ring(self: &Arc<Self>, state: &mut State) {
+        let now = Instant::now();
+        while state
+            .timers
+            .peek()
+            .is_some_and(|Reverse((due, ..))| *due <= now)
+        {
+            let Some(Reverse((_, run, alarm))) = state.timers.pop() else {
+                return;
+            };
+            let Some(found) = state.runs.get_mut(&run) else {
+                continue;
+            };
+            found.inbox.push_back(match alarm {
+                Alarm::Timer(timer) => Event::Timer(timer),
+                Alarm::Deadline => Event::Deadline,
+            });
+            self.make_ready(state, run);
+        }
+    }
+
+    /// The next run: an action first; others leave the threads alone that are kept for actions.
+    fn pick(&self, state: &mut State) -> Option<RunId> {
+        if let Some(run) = state.ready_actions.pop_front() {
+            return Some(run);
+        }
+        if state.others_running + self.kept_for_actions >= self.threads {
+            return None;
+        }
+        state.ready.pop_front()
+    }
+
+    fn take_turn(self: &Arc<Self>, mut turn: Turn) {
+        let mut ending = None;
+        while let Some(event) = turn.inbox.pop_front() {
+            match self.step(&mut turn, event) {
+                Step::Waiting => {}
+                Step::Ended(end) => {
+                    ending = Some(end);
+                    break;
+                }
+                Step::Killed => {
+                    self.finish(turn, None);
+                    return;
+                }
+            }
+        }
+        if ending.is_some() {
+            self.finish(turn, ending);
+        } else {
+            self.put_back(turn);
+        }
+    }
+
+    fn step(self: &Arc<Self>, turn: &mut Turn, event: Event) -> Step {
+        match (event, &mut turn.isolate) {
+            (Event::Start(start), _) => match self.begin(turn, &start) {
+                Ok(step) => step,
+                Err(ending) => Step::Ended(ending),
+            },
+            (Event::Reply(call, reply), Some(isolate)) => isolate.deliver(call, reply),
+            (Event::Timer(timer), Some(isolate)) => isolate.fire(timer),
+            (Event::Deadline, Some(isolate)) => Step::Ended(isolate.expire()),
+            (Event::Deadline, None) => Step::Ended(failed(
+                "execution_timeout",
+                "the run could not start in its time",
+            )),
+            (Event::Reply(..) | Event::Timer(_), None) => Step::Waiting,
+        }
+    }
+
+    fn begin(self: &Arc<Self>, turn: &mut Turn, start: &StartRun) -> Result<Step, Ending> {
+        let bundle = self.bundle(start)?;
+        let mut isolate = self.fresh(&start.hash)?;
+        let meter = isolate.meter();
+        meter.set_deadline(turn.deadline);
+        if turn.cancelled {
+            meter.cancel();
+        }
+        if let Some(run) = self.state().runs.get_mut(&turn.run) {
+            // Said while the isolate was being made.
+            if run.killed {
+                meter.kill();
+            }
+            if run.cancelled {
+                meter.cancel();
+            }
+            run.meter = Some(meter);
+        }
+        let outlet = Outlet {
+            run: turn.run,
+            link: self.link.clone(),
+            schedule: Arc::downgrade(self),
+        };
+        let step = isolate.start(start, &bundle, Box::new(outlet));
+        if isolate.uses_zod() {
+            self.state().zod_wanted.insert(start.hash.clone());
+        }
+        turn.isolate = Some(isolate);
+        Ok(step)
+    }
+
+    fn bundle(&self, start: &StartRun) -> Result<Bytecode, Ending> {
+        let Some(source) = &start.javascript else {
+            return self.code.bundle(&start.hash).ok_or_else(|| {
+                failed(
+                    "script_internal_error",
+                    "the worker does not have this bundle",
+                )
+            });
+        };
+        let source = std::str::from_utf8(source)
+            .map_err(|_| failed("script_internal_error", "the bundle is not UTF-8"))?;
+        let file = format!("{}.js", start.context.function);
+        self.code
+            .add_bundle(&start.hash, source, &file)
+            .map_err(|message| {
+                failed(
+                    "script_internal_error",
+                    &format!("the bundle cannot be compiled: {message}"),
+                )
+            })
+    }
+
+    /// An isolate that nobody used, with zod if this bundle wanted it before.
+    fn fresh(&self, hash: &str) -> Result<Box<Isolate>, Ending> {
+        let (spare, with_zod) = {
+            let mut state = self.state();
+            let with_zod = state.zod_wanted.contains(hash);
+            (state.spares(with_zod).pop(), with_zod)
+        };
+        match spare {
+            Some(isolate) => Ok(Box::new(isolate)),
+            None => Isolate::new(&self.code, with_zod)
+                .map(Box::new)
+                .map_err(|message| {
+                    failed(
+                        "script_internal_error",
+                        &format!("no isolate could be made: {message}"),
+                    )
+                }),
+        }
+    }
+
+    /// The run waits; what came in meanwhile makes it ready again.
+    fn put_back(self: &Arc<Self>, turn: Turn) {
+        let mut state = self.state();
+        state.others_running -= usize::from(!turn.action);
+        let Some(run) = state.runs.get_mut(&turn.run) else {
+            return;
+        };
+        run.on_thread = false;
+        if run.killed {
+            let dropped = state.runs.remove(&turn.run);
+            drop(state);
+            drop((dropped, turn));
+            return;
+        }
+        run.isolate = turn.isolate;
+        if !run.inbox.is_empty() {
+            self.make_ready(&mut state, turn.run);
+        }
+    }
+
+    fn finish(self: &Arc<Self>, turn: Turn, ending: Option<Ending>) {
+        if let Some(ending) = ending
+            && let Err(error) = self.link.send(turn.run, &FromWorker::Done(ending))
+        {
+            let ending = failed(
+                "action_script_failure",
+                &format!("the result could not be handed over: {error}"),
+            );
+            let _ = self.link.send(turn.run, &FromWorker::Done(ending));
+        }
+        let mut state = self.state();
+        state.others_running -= usize::from(!turn.action);
+        state.runs.remove(&turn.run);
+        drop(state);
+        // The heap is taken apart outside the lock.
+        drop(turn);
+        self.wake.notify_one();
+    }
+}
+
+impl State {
+    fn spares(&mut self, with_zod: bool) -> &mut Vec<Isolate> {
+        if with_zod {
+            &mut self.spares_with_zod
+        } else {
+            &mut self.spares
+        }
+    }
+
+    /// Takes a run onto the calling thread.
+    fn begin(&mut self, run: RunId) -> Option<Turn> {
+        let found = self.runs.get_mut(&run)?;
+        found.queued = false;
+        found.on_thread = true;
+        let turn = Turn {
+            run,
+            action: found.action,
+            isolate: found.isolate.take(),
+            inbox: std::mem::take(&mut found.inbox),
+            cancelled: found.cancelled,
+            deadline: found.deadline,
+        };
+        self.others_running += usize::from(!turn.action);
+        Some(turn)
+    }
+}
