@@ -1,0 +1,62 @@
+//! `tenon watch`, against a server that remembers.
+
+use std::process::{Child, Stdio};
+
+use serde_json::json;
+
+use crate::{
+    fake_server::FakeServer,
+    project::{CLOSE, Project},
+};
+
+/// Ends with the test.
+struct Watching(Child);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn every_save_is_deployed() {
+    let server = FakeServer::start(&[
+        ("/sync/deploy/confirmation", 200, json!({})),
+        ("/sync/deploy", 200, json!([])),
+    ]);
+    let project = Project::new();
+    let mut command = project.tenon(&["watch"]);
+    command
+        .env("NANGO_HOSTPORT", &server.url)
+        .env("NANGO_SECRET_KEY", "k")
+        .stdout(Stdio::null());
+    let _watching = Watching(command.spawn().unwrap());
+    server.wait_for(2);
+
+    project.write("desk/actions/close-ticket.ts", "export default 1;");
+    project.write(
+        "desk/actions/close-ticket.ts",
+        &CLOSE.replace("Closes a ticket", "Closes it"),
+    );
+    let asked = server.wait_for(4);
+    let metadata = &asked[3].body["flowConfigs"][1]["metadata"];
+    assert_eq!(metadata["description"], "Closes it");
+
+    project.write("desk/on-events/again.ts", crate::project::WELCOME);
+    project.write(
+        "index.ts",
+        &format!(
+            "{}import './desk/on-events/again.js';\n",
+            crate::project::INDEX
+        ),
+    );
+    let asked = server.wait_for(6);
+    assert_eq!(
+        asked[5].body["onEventScriptsByProvider"][0]["scripts"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+}
