@@ -1,7 +1,7 @@
 //! One module per command.
 
-pub mod compile;
-pub mod config;
-pub mod deploy;
-pub mod test;
-pub mod watch;
+pub(crate) mod compile;
+pub(crate) mod config;
+pub(crate) mod deploy;
+pub(crate) mod test;
+pub(crate) mod watch;

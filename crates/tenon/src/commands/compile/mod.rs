@@ -6,21 +6,21 @@ use std::{path::PathBuf, process::ExitCode};
 
 use crate::ui;
 
-pub use project::{CompileProjectError, CompiledFunction, Selection, compile_project};
+pub(crate) use project::{CompileProjectError, CompiledFunction, Selection, compile_project};
 
 /// Exit code for code that does not compile (cli.md, 2).
-pub const COMPILE_ERROR: u8 = 10;
+pub(crate) const COMPILE_ERROR: u8 = 10;
 
 /// Arguments of `tenon compile`.
 #[derive(clap::Args, Debug, Clone)]
-pub struct Args {
+pub(crate) struct Args {
     /// Folder with `index.ts`
     #[arg(value_name = "PATH", default_value = ".")]
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 /// Compiles; exit code 10 if something is wrong with the code.
-pub fn run(args: Args) -> ExitCode {
+pub(crate) fn run(args: Args) -> ExitCode {
     match compile_project(&args.path, &Selection::default()) {
         Ok(functions) => {
             for function in &functions {
@@ -40,7 +40,7 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 /// Prints why a project does not compile.
-pub fn report(error: &CompileProjectError) -> ExitCode {
+pub(crate) fn report(error: &CompileProjectError) -> ExitCode {
     match error {
         CompileProjectError::Code(error) => ui::complain(error.to_string()),
         CompileProjectError::Project(_) | CompileProjectError::NothingSelected => {

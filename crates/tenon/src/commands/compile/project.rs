@@ -16,18 +16,18 @@ use tenon_runtime::compile::{
 
 /// A function with everything that a deployment sends.
 #[derive(Clone, Debug)]
-pub struct CompiledFunction {
-    pub entry: EntryPoint,
-    pub bundled: Bundled,
-    pub definition: Definition,
+pub(crate) struct CompiledFunction {
+    pub(crate) entry: EntryPoint,
+    pub(crate) bundled: Bundled,
+    pub(crate) definition: Definition,
 }
 
 /// Which functions of a project are meant; all by default.
 #[derive(Clone, Debug, Default)]
-pub struct Selection {
-    pub sync: Option<String>,
-    pub action: Option<String>,
-    pub integration: Option<String>,
+pub(crate) struct Selection {
+    pub(crate) sync: Option<String>,
+    pub(crate) action: Option<String>,
+    pub(crate) integration: Option<String>,
 }
 
 impl Selection {
@@ -47,7 +47,7 @@ impl Selection {
     }
 
     /// `deployMode` of the deployment (cli.md, 4).
-    pub fn deploy_mode(&self) -> &'static str {
+    pub(crate) fn deploy_mode(&self) -> &'static str {
         if self.sync.is_some() || self.action.is_some() {
             "single"
         } else if self.integration.is_some() {
@@ -60,7 +60,7 @@ impl Selection {
 
 /// Why a project does not compile.
 #[derive(Debug, thiserror::Error)]
-pub enum CompileProjectError {
+pub(crate) enum CompileProjectError {
     #[error(transparent)]
     Project(#[from] ProjectError),
     #[error("no function of this project is meant: check the names, and that index.ts imports it")]
@@ -70,7 +70,7 @@ pub enum CompileProjectError {
 }
 
 /// Compiles the selected functions, in the order of the manifest.
-pub fn compile_project(
+pub(crate) fn compile_project(
     root: &Path,
     selection: &Selection,
 ) -> Result<Vec<CompiledFunction>, CompileProjectError> {

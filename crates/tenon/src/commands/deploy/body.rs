@@ -11,11 +11,11 @@ const SDK_VERSION: &str = "0.71.10-zero";
 
 /// What is deployed, ready to be sent.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DeployBody(Map<String, Value>);
+pub(crate) struct DeployBody(Map<String, Value>);
 
 impl DeployBody {
     /// The deployment of these functions.
-    pub fn new(
+    pub(crate) fn new(
         functions: &[CompiledFunction],
         selection: &Selection,
         version: Option<&str>,
@@ -42,12 +42,12 @@ impl DeployBody {
     }
 
     /// For `POST /sync/deploy/confirmation`.
-    pub fn to_confirm(&self) -> Value {
+    pub(crate) fn to_confirm(&self) -> Value {
         Value::Object(self.0.clone())
     }
 
     /// For `POST /sync/deploy`.
-    pub fn to_deploy(&self) -> Value {
+    pub(crate) fn to_deploy(&self) -> Value {
         let mut body = self.0.clone();
         body.insert("reconcile".to_owned(), true.into());
         body.insert("nangoYamlBody".to_owned(), "".into());

@@ -13,17 +13,17 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// A function as the server keeps it now.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Deployed {
-    pub name: String,
+pub(crate) struct Deployed {
+    pub(crate) name: String,
     #[serde(rename = "providerConfigKey", alias = "provider_config_key")]
-    pub provider_config_key: String,
+    pub(crate) provider_config_key: String,
     #[serde(default)]
-    pub version: String,
+    pub(crate) version: String,
 }
 
 /// Why a request to the server failed.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(crate) enum ClientError {
     #[error("no HTTP client could be made")]
     Client(#[source] reqwest::Error),
     #[error(
@@ -46,7 +46,7 @@ pub enum ClientError {
 
 /// Calls one server with one key.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub(crate) struct Client {
     #[expect(
         clippy::disallowed_types,
         reason = "this client calls the operator's own server, never a provider"
@@ -57,7 +57,7 @@ pub struct Client {
 
 impl Client {
     /// A client for this server. It follows no redirects: the key belongs to this address only.
-    pub fn new(target: &Target) -> Result<Self, ClientError> {
+    pub(crate) fn new(target: &Target) -> Result<Self, ClientError> {
         #[expect(clippy::disallowed_types, reason = "see above")]
         let mut builder = reqwest::Client::builder()
             .timeout(TIMEOUT)
@@ -73,13 +73,13 @@ impl Client {
     }
 
     /// Asks what a deployment would change.
-    pub async fn confirm(&self, body: &DeployBody) -> Result<Plan, ClientError> {
+    pub(crate) async fn confirm(&self, body: &DeployBody) -> Result<Plan, ClientError> {
         self.post("/sync/deploy/confirmation", &body.to_confirm())
             .await
     }
 
     /// Deploys.
-    pub async fn deploy(&self, body: &DeployBody) -> Result<Vec<Deployed>, ClientError> {
+    pub(crate) async fn deploy(&self, body: &DeployBody) -> Result<Vec<Deployed>, ClientError> {
         self.post("/sync/deploy", &body.to_deploy()).await
     }
 

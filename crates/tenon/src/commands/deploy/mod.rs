@@ -15,52 +15,51 @@ use std::{
 use super::compile::{self, CompileProjectError, Selection, compile_project};
 use crate::ui;
 
-pub use body::DeployBody;
-pub use client::{Client, ClientError, Deployed};
-pub use plan::Plan;
-pub use target::{Target, TargetError};
+pub(crate) use body::DeployBody;
+pub(crate) use client::{Client, ClientError, Deployed};
+pub(crate) use target::{Target, TargetError};
 
 /// Exit code for a deployment that the server refused (cli.md, 2).
-pub const DEPLOY_ERROR: u8 = 11;
+pub(crate) const DEPLOY_ERROR: u8 = 11;
 
 /// Arguments of `tenon deploy`; the flags are those of the published command line (cli.md, 3).
 #[derive(clap::Args, Debug, Clone, Default)]
 #[command(disable_version_flag = true)]
-pub struct Args {
+pub(crate) struct Args {
     /// Environment to deploy to
     #[arg(value_name = "ENVIRONMENT", default_value = "dev")]
-    pub environment: String,
+    pub(crate) environment: String,
     /// Folder with `index.ts`
     #[arg(long, value_name = "PATH", default_value = ".")]
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Version for every function of this deployment
     #[arg(short = 'v', long = "version", value_name = "VERSION")]
-    pub function_version: Option<String>,
+    pub(crate) function_version: Option<String>,
     /// Deploy only the sync of this name
     #[arg(short = 's', long, value_name = "NAME")]
-    pub sync: Option<String>,
+    pub(crate) sync: Option<String>,
     /// Deploy only the action of this name
     #[arg(short = 'a', long, value_name = "NAME")]
-    pub action: Option<String>,
+    pub(crate) action: Option<String>,
     /// Deploy only the functions of this integration
     #[arg(short = 'i', long, value_name = "INTEGRATION")]
-    pub integration: Option<String>,
+    pub(crate) integration: Option<String>,
     /// Delete syncs that have connections, and models, without asking (together with --auto-confirm)
     #[arg(long)]
-    pub allow_destructive: bool,
+    pub(crate) allow_destructive: bool,
     /// Ask nothing
     #[arg(long, env = "NANGO_DEPLOY_AUTO_CONFIRM", num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
-    pub auto_confirm: bool,
+    pub(crate) auto_confirm: bool,
     /// Show the plan and stop
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Server to deploy to; NANGO_HOSTPORT or a running `tenon dev` otherwise
     #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
+    pub(crate) url: Option<String>,
 }
 
 /// Deploys; exit code 10 if the code is wrong, 11 if the server refuses, 1 otherwise.
-pub fn run(args: Args) -> ExitCode {
+pub(crate) fn run(args: Args) -> ExitCode {
     match deploy(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(DeployError::Compile(error)) => compile::report(&error),
@@ -124,7 +123,7 @@ fn deploy(args: &Args) -> Result<(), DeployError> {
 }
 
 /// What was deployed, as lines.
-pub fn told(deployed: &[Deployed]) -> String {
+pub(crate) fn told(deployed: &[Deployed]) -> String {
     if deployed.is_empty() {
         return "Nothing to deploy; what is no longer in the project is gone.".to_owned();
     }

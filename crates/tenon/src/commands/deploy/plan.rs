@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// Answer to `POST /sync/deploy/confirmation` (cli.md, 4).
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Plan {
+pub(crate) struct Plan {
     new_syncs: Vec<Item>,
     updated_syncs: Vec<Item>,
     deleted_syncs: Vec<Item>,
@@ -33,7 +33,7 @@ struct Item {
 
 impl Plan {
     /// What it deletes that matters, as the end of a sentence about the deployment.
-    pub fn destroys(&self) -> Option<String> {
+    pub(crate) fn destroys(&self) -> Option<String> {
         let syncs: Vec<String> = self
             .deleted_syncs
             .iter()

@@ -16,15 +16,15 @@ const DEFAULT_URL: &str = "http://localhost:3003";
 
 /// A server and the key of one of its environments.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub(crate) struct Target {
     /// Base URL, without a slash at the end.
-    pub url: String,
-    pub secret_key: Secret<String>,
+    pub(crate) url: String,
+    pub(crate) secret_key: Secret<String>,
 }
 
 /// Why no server could be chosen.
 #[derive(Debug, thiserror::Error)]
-pub enum TargetError {
+pub(crate) enum TargetError {
     #[error("`{0}` is not the URL of a server")]
     Url(String),
     #[error(
@@ -38,7 +38,11 @@ pub enum TargetError {
 
 impl Target {
     /// Flag, variables (the process' own before those of `.env`), then what a running `tenon dev` wrote down.
-    pub fn find(root: &Path, environment: &str, url: Option<&str>) -> Result<Self, TargetError> {
+    pub(crate) fn find(
+        root: &Path,
+        environment: &str,
+        url: Option<&str>,
+    ) -> Result<Self, TargetError> {
         let variables = Variables::read(root);
         let dev = DevFile::find(root);
         Self::choose(environment, url, |name| variables.get(name), dev.as_ref())
@@ -78,7 +82,7 @@ impl Target {
     }
 
     /// Whether the server runs on this machine.
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         let url = Url::parse(&self.url).ok();
         match url.as_ref().and_then(Url::host) {
             Some(url::Host::Domain(name)) => name == "localhost",

@@ -23,30 +23,30 @@ use report::{Outcome, Report};
 
 /// Arguments of `tenon test`.
 #[derive(clap::Args, Debug, Clone)]
-pub struct Args {
+pub(crate) struct Args {
     /// Folder with integrations, an integration, or a fixture
     #[arg(value_name = "PATH", default_value = ".")]
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Only fixtures of this integration
     #[arg(long, value_name = "INTEGRATION")]
-    pub integration: Option<String>,
+    pub(crate) integration: Option<String>,
     /// Only fixtures of this function
     #[arg(long, value_name = "NAME")]
-    pub function: Option<String>,
+    pub(crate) function: Option<String>,
     /// What `Date` shows inside functions: `now` or an ISO 8601 instant
     #[arg(long, value_name = "now|ISO", default_value = "now", value_parser = clock)]
-    pub clock: ClockChoice,
+    pub(crate) clock: ClockChoice,
     /// Print results as JSON lines; the closing line goes to standard error
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Provider file in Nango's format, for pagination settings; repeatable
     #[arg(long, value_name = "FILE")]
-    pub providers: Vec<PathBuf>,
+    pub(crate) providers: Vec<PathBuf>,
 }
 
 /// What `Date` shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClockChoice {
+pub(crate) enum ClockChoice {
     Now,
     Stopped(Timestamp),
 }
@@ -61,7 +61,7 @@ fn clock(text: &str) -> Result<ClockChoice, String> {
 }
 
 /// Replays; exit code 1 if a fixture fails.
-pub fn run(args: Args) -> ExitCode {
+pub(crate) fn run(args: Args) -> ExitCode {
     match test(args) {
         Ok(report) if report.failed() == 0 => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,

@@ -17,27 +17,27 @@ use super::{
 use crate::ui;
 use folder::Folder;
 
-pub use super::deploy::Target;
+pub(crate) use super::deploy::Target;
 
 /// Wait before trying a server again that did not answer.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Arguments of `tenon watch`.
 #[derive(clap::Args, Debug, Clone)]
-pub struct Args {
+pub(crate) struct Args {
     /// Environment to deploy to
     #[arg(value_name = "ENVIRONMENT", default_value = "dev")]
-    pub environment: String,
+    pub(crate) environment: String,
     /// Folder with `index.ts`
     #[arg(long, value_name = "PATH", default_value = ".")]
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Server to deploy to; NANGO_HOSTPORT or a running `tenon dev` otherwise
     #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
+    pub(crate) url: Option<String>,
 }
 
 /// Watches until interrupted.
-pub fn run(args: Args) -> ExitCode {
+pub(crate) fn run(args: Args) -> ExitCode {
     match watch(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -72,7 +72,7 @@ fn watch(args: Args) -> anyhow::Result<()> {
 /// Compiles and deploys the functions below `root` now and after every change, until `shutdown` is raised. What happens
 /// is told through `tell`, a line at a time. For `tenon dev`; ends only with `shutdown` or when the folder cannot be
 /// watched.
-pub async fn watch_folder(
+pub(crate) async fn watch_folder(
     root: PathBuf,
     target: Target,
     shutdown: Cancel,
