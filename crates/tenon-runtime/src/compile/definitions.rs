@@ -1,21 +1,30 @@
 //! What a function says of itself: its bundle is loaded once, in an isolate without any host, and its default export read.
 
 use std::{
-    cell::Cell,
-    rc::Rc,
-    time::{Duration, Instant},
+    sync::{Arc, LazyLock},
+    time::Duration,
 };
 
-use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, Function, Object, Runtime, Value};
 use serde::Deserialize;
 use serde_json::{Map, json};
-use tenon_core::{frequency::Frequency, function::FunctionKind};
+use tenon_core::{
+    frequency::Frequency,
+    function::{Entry, FunctionKind, HostCall, RunContext, RunFailure, RunLimits},
+    limits,
+};
 
 use super::{
     bundle::Bundled,
     diagnostic::{CompileError, Diagnostic},
     project::EntryPoint,
     source_map::SourceMap,
+};
+use crate::{
+    isolate::{
+        Isolate, Port, Step,
+        code::{self, Code},
+    },
+    wire::{CallId, Ending, StartRun},
 };
 
 /// Longest time that loading a bundle may take: it only builds schemas.
@@ -24,11 +33,11 @@ const LOAD_TIME: Duration = Duration::from_secs(20);
 /// Heap for it: a project's largest bundle with all its schemas needs a tenth.
 const HEAP_BYTES: usize = 512 * 1024 * 1024;
 
-/// JavaScript stack; schemas nest.
-const STACK_BYTES: usize = 4 * 1024 * 1024;
-
 /// Stack of the thread around it.
 const THREAD_STACK_BYTES: usize = 16 * 1024 * 1024;
+
+/// Name of the bundle in stacks.
+const FILE: &str = "bundle.js";
 
 /// A function as its file defines it (functions.md, 1.1 to 1.3).
 #[derive(Clone, Debug)]
@@ -80,28 +89,26 @@ pub fn define(entry: &EntryPoint, bundled: &Bundled) -> Result<Definition, Compi
         let (start, end) = bundled.definition;
         Diagnostic::at(&entry.path, &bundled.source, start, end, message)
     };
-    let raw = read.map_err(|problem| match problem {
-        Problem::Thrown { message, place } => {
-            let placed = place.and_then(|(line, column)| {
-                SourceMap::of_bundle(&bundled.javascript)?.locate(line, column)
-            });
-            match placed {
-                Some(place) if place.file == entry.path => {
-                    complain_at_line(entry, bundled, &place, message)
-                }
-                Some(place) => Diagnostic {
-                    file: place.file,
-                    line: place.line,
-                    column: place.column,
-                    length: 1,
-                    source_line: String::new(),
-                    message: format!("loading this file failed: {message}"),
-                    hint: None,
-                },
-                None => complain(format!("loading this file failed: {message}")),
+    let raw = read.map_err(|Problem { message, place }| {
+        let message = format!("loading this file failed: {message}");
+        let placed = place.and_then(|(line, column)| {
+            SourceMap::of_bundle(&bundled.javascript)?.locate(line, column)
+        });
+        match placed {
+            Some(place) if place.file == entry.path => {
+                complain_at_line(entry, bundled, &place, message)
             }
+            Some(place) => Diagnostic {
+                file: place.file,
+                line: place.line,
+                column: place.column,
+                length: 1,
+                source_line: String::new(),
+                message,
+                hint: None,
+            },
+            None => complain(message),
         }
-        Problem::Stopped(message) => complain(message),
     })?;
     raw.check(bundled.kind, entry)
         .map_err(|problems| CompileError {
@@ -128,23 +135,39 @@ fn complain_at_line(
         .map(char::len_utf8)
         .sum();
     let at = start + skipped;
-    let message = format!("loading this file failed: {message}");
     Diagnostic::at(&entry.path, &bundled.source, at, at + 1, message)
 }
 
 /// Why a bundle could not be read.
-enum Problem {
-    Thrown {
-        message: String,
-        /// Line and column in the bundle.
-        place: Option<(u32, u32)>,
-    },
-    Stopped(String),
+struct Problem {
+    message: String,
+    /// Line and column in the bundle.
+    place: Option<(u32, u32)>,
 }
 
-impl From<rquickjs::Error> for Problem {
-    fn from(error: rquickjs::Error) -> Self {
-        Self::Stopped(format!("the file could not be loaded: {error}"))
+impl Problem {
+    fn stopped(message: String) -> Self {
+        Self {
+            message,
+            place: None,
+        }
+    }
+}
+
+impl From<RunFailure> for Problem {
+    fn from(failure: RunFailure) -> Self {
+        let name = failure.payload["name"].as_str().unwrap_or("Error");
+        let message = match name {
+            "Error" => failure.message,
+            name => format!("{name}: {}", failure.message),
+        };
+        let stack = failure.payload["stacktrace"].as_array();
+        let place = stack
+            .into_iter()
+            .flatten()
+            .filter_map(serde_json::Value::as_str)
+            .find_map(place_in);
+        Self { message, place }
     }
 }
 
@@ -156,124 +179,73 @@ fn read_on_own_thread(javascript: &str) -> Result<Raw, Problem> {
             .stack_size(THREAD_STACK_BYTES)
             .spawn_scoped(scope, || read(javascript));
         let thread = spawned
-            .map_err(|error| Problem::Stopped(format!("no thread could be started: {error}")))?;
+            .map_err(|error| Problem::stopped(format!("no thread could be started: {error}")))?;
         thread
             .join()
-            .unwrap_or_else(|_| Err(Problem::Stopped("loading this file failed".to_owned())))
+            .unwrap_or_else(|_| Err(Problem::stopped("the reader stopped".to_owned())))
     })
 }
 
+/// Modules compiled once for all definitions of this process.
+static CODE: LazyLock<Arc<Code>> = LazyLock::new(Arc::default);
+
+/// Runs an action that returns the definition, in an isolate like that of any run.
 fn read(javascript: &str) -> Result<Raw, Problem> {
-    let runtime = Runtime::new()?;
-    runtime.set_memory_limit(HEAP_BYTES);
-    runtime.set_max_stack_size(STACK_BYTES);
-    let begun = Instant::now();
-    let late = Rc::new(Cell::new(false));
-    let seen = Rc::clone(&late);
-    runtime.set_interrupt_handler(Some(Box::new(move || {
-        if begun.elapsed() > LOAD_TIME {
-            seen.set(true);
-        }
-        seen.get()
-    })));
-    let context = Context::full(&runtime)?;
-    let text = context.with(|ctx| {
-        let text = evaluate(&ctx, javascript).catch(&ctx);
-        text.map_err(|error| thrown(&error))
-    });
-    if late.get() {
-        let seconds = LOAD_TIME.as_secs();
-        return Err(Problem::Stopped(format!(
-            "loading this file took longer than {seconds} seconds"
-        )));
+    let source = format!(
+        "{javascript}\n{{ const definition = module.exports.default; const read = {READER}; \
+         module.exports = {{ default: {{ exec: () => read(definition, require) }} }}; }}"
+    );
+    let bundle = code::compile(&source, "exports, require, module", FILE)
+        .map_err(|message| Problem::stopped(format!("the bundle cannot be compiled: {message}")))?;
+    let mut isolate = Isolate::new(&CODE, false).map_err(Problem::stopped)?;
+    match isolate.start(&run(), &bundle, Box::new(Nobody)) {
+        Step::Ended(Ending::Succeeded { output }) => serde_json::from_slice(&output)
+            .map_err(|error| Problem::stopped(format!("the definition makes no sense: {error}"))),
+        Step::Ended(Ending::Failed(failure)) => Err(Problem::from(*failure)),
+        Step::Waiting | Step::Killed => Err(Problem::stopped("it waits for something".to_owned())),
     }
-    serde_json::from_str(&text?)
-        .map_err(|error| Problem::Stopped(format!("the definition makes no sense: {error}")))
 }
 
-fn evaluate<'js>(ctx: &Ctx<'js>, javascript: &str) -> rquickjs::Result<String> {
-    let require = require(ctx)?;
-    let module = Object::new(ctx.clone())?;
-    let exports = Object::new(ctx.clone())?;
-    module.set("exports", exports.clone())?;
-    let mut options = rquickjs::context::EvalOptions::default();
-    options.strict = false;
-    options.filename = Some("bundle.cjs".to_owned());
-    // On the first line of the bundle, so that lines in stacks are those of the source map.
-    let wrapped = format!("(function (module, exports, require) {{ {javascript}\n}})");
-    let function: Function<'js> = ctx.eval_with_options(wrapped, options)?;
-    function.call::<_, ()>((module.clone(), exports, require.clone()))?;
-    let exported: Value<'js> = module.get::<_, Object<'js>>("exports")?.get("default")?;
-    let reader: Function<'js> = ctx.eval(READER)?;
-    reader.call((exported, require))
-}
-
-/// `zod` is the real one. What else a bundle may require only has to exist while it loads.
-fn require<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Function<'js>> {
-    let stub: Value<'js> = ctx.eval(STUB)?;
-    let cache = Object::new(ctx.clone())?;
-    let stub = rquickjs::Persistent::save(ctx, stub);
-    let cache = rquickjs::Persistent::save(ctx, cache);
-    Function::new(
-        ctx.clone(),
-        move |ctx: Ctx<'js>, name: String| -> rquickjs::Result<Value<'js>> {
-            if name != "zod" {
-                return stub.clone().restore(&ctx);
-            }
-            let cache = cache.clone().restore(&ctx)?;
-            if !cache.contains_key("zod")? {
-                cache.set("zod", zod(&ctx)?)?;
-            }
-            cache.get("zod")
+fn run() -> StartRun {
+    StartRun {
+        kind: FunctionKind::Action,
+        hash: String::new(),
+        javascript: None,
+        entry: Entry::Action {
+            input: serde_json::Value::Null,
         },
-    )
-}
-
-/// The real zod.
-fn zod<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
-    Err(rquickjs::Exception::throw_message(
-        ctx,
-        "zod is not there yet",
-    ))
-}
-
-/// Answers every question with itself.
-const STUB: &str = "(() => { const stub = new Proxy(function () {}, {
-    get: (target, name) => name === Symbol.toPrimitive ? () => '' : name === '__esModule' ? undefined : stub,
-    apply: () => stub,
-    construct: () => stub,
-}); return stub; })()";
-
-fn thrown(error: &CaughtError<'_>) -> Problem {
-    match error {
-        CaughtError::Exception(exception) => {
-            let name = exception
-                .as_object()
-                .get::<_, String>("name")
-                .unwrap_or_else(|_| "Error".to_owned());
-            let message = exception.message().unwrap_or_default();
-            Problem::Thrown {
-                message: format!("{name}: {message}"),
-                place: exception.stack().as_deref().and_then(place_in),
-            }
-        }
-        other => Problem::Thrown {
-            message: other.to_string(),
-            place: None,
+        context: RunContext {
+            replay: true,
+            ..RunContext::default()
+        },
+        limits: RunLimits {
+            run: LOAD_TIME,
+            busy: LOAD_TIME,
+            heap_bytes: HEAP_BYTES,
+            stack_bytes: limits::ISOLATE_STACK_BYTES,
+            output_bytes: HEAP_BYTES,
         },
     }
 }
 
-/// The first `bundle.cjs:line:column` of a stack.
+/// A definition has nobody to call and no time to wait.
+struct Nobody;
+
+impl Port for Nobody {
+    fn call(&self, _call: CallId, _host_call: HostCall) -> Result<(), String> {
+        Err("nothing can be called while a file loads".to_owned())
+    }
+
+    fn set_timer(&self, _timer: u64, _wait: Duration) {}
+}
+
+/// The first `bundle.js:line:column` of a stack.
 fn place_in(stack: &str) -> Option<(u32, u32)> {
-    let at = stack.find("bundle.cjs:")?;
-    let mut numbers = stack[at + "bundle.cjs:".len()..].split(|c: char| !c.is_ascii_digit());
+    let (_, place) = stack.split_once(&format!("{FILE}:"))?;
+    let mut numbers = place.split(|c: char| !c.is_ascii_digit());
     let line = numbers.next()?.parse().ok()?;
-    let column = numbers
-        .next()
-        .and_then(|column| column.parse().ok())
-        .unwrap_or(1);
-    Some((line, column))
+    let column = numbers.next().and_then(|column| column.parse().ok());
+    Some((line, column.unwrap_or(1)))
 }
 
 /// The definition as the object literal has it.

@@ -4,7 +4,7 @@
     const out = { problems };
     if (definition === null || typeof definition !== "object") {
         problems.push("the default export is not a definition");
-        return JSON.stringify(out);
+        return out;
     }
     const isSchema = (value) => value !== null && typeof value === "object" && "_zod" in value;
     const text = (key) => {
@@ -81,5 +81,5 @@
     out.metadata = convert(definition.metadata, "`metadata`");
     out.input = convert(definition.input, "`input`");
     out.output = convert(definition.output, "`output`");
-    return JSON.stringify(out);
+    return out;
 })
