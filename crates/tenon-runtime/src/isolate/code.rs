@@ -101,7 +101,7 @@ impl Code {
 }
 
 /// Compiles `source` as the body of a function; the error is the message of the `SyntaxError`.
-fn compile(source: &str, parameters: &str, file: &str) -> Result<Bytecode, String> {
+pub(crate) fn compile(source: &str, parameters: &str, file: &str) -> Result<Bytecode, String> {
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
     runtime.set_memory_limit(COMPILER_BYTES);
     runtime.set_max_stack_size(super::JS_STACK_BYTES);
