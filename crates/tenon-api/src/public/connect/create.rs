@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// `POST /connect/sessions`
-pub async fn create(
+pub(super) async fn create(
     State(app): State<App>,
     caller: Caller<scope::WriteConnectSessions>,
     query: Query,

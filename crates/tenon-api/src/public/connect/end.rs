@@ -6,7 +6,7 @@ use tenon_engine::connections::sessions;
 use crate::{ApiError, App, caller::SessionCaller, query::Query};
 
 /// `DELETE /connect/session`
-pub async fn end(
+pub(super) async fn end(
     State(app): State<App>,
     SessionCaller(session): SessionCaller,
     query: Query,

@@ -11,7 +11,7 @@ const PRIMARY: &str = "#00B2E3";
 
 /// The answer.
 #[derive(Debug, Serialize)]
-pub struct Body {
+pub(super) struct Body {
     data: Data,
 }
 
@@ -34,7 +34,7 @@ struct Data {
 }
 
 /// `GET /connect/session`
-pub async fn get(
+pub(super) async fn get(
     State(_app): State<App>,
     SessionCaller(session): SessionCaller,
     query: Query,

@@ -19,7 +19,7 @@ struct Reconnect {
 }
 
 /// `POST /connect/sessions/reconnect`
-pub async fn create(
+pub(super) async fn create(
     State(app): State<App>,
     caller: Caller<scope::WriteConnectSessions>,
     query: Query,

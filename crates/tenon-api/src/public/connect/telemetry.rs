@@ -32,7 +32,10 @@ const TOLERANCE: Duration = Duration::from_secs(24 * 3600);
 
 /// `POST /connect/telemetry`: a beacon, so the token is in the body. What happened becomes a line of the session's
 /// operation.
-pub async fn collect(State(app): State<App>, body: JsonBody) -> Result<StatusCode, ApiError> {
+pub(super) async fn collect(
+    State(app): State<App>,
+    body: JsonBody,
+) -> Result<StatusCode, ApiError> {
     let session = session_of(&app, &body).await?;
     let event = checked(&body, app.engine.clock.now())?;
     if let Some(operation) = &session.operation_id {

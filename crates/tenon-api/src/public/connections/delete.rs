@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// `DELETE /connections/{connection_id}?provider_config_key=`
-pub async fn delete(
+pub(super) async fn delete(
     State(app): State<App>,
     caller: Caller<scope::DeleteConnections>,
     uri: UriParams,

@@ -20,7 +20,7 @@ struct Params {
 }
 
 /// `GET /connections/{connection_id}`
-pub async fn get(
+pub(super) async fn get(
     State(app): State<App>,
     caller: Caller<scope::ReadConnections>,
     uri: UriParams,

@@ -46,7 +46,7 @@ struct Import {
 }
 
 /// `POST /connections`
-pub async fn import(
+pub(super) async fn import(
     State(app): State<App>,
     caller: Caller<scope::CreateConnections>,
     query: Query,

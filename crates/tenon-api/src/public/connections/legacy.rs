@@ -24,7 +24,7 @@ type Flat = Map<String, Value>;
 
 /// `POST /connection`: credentials lie flat in the body and are not tried out. The answer is the body with the
 /// connection id.
-pub async fn import(
+pub(super) async fn import(
     State(app): State<App>,
     caller: Caller<scope::CreateConnections>,
     body: JsonBody,
@@ -266,7 +266,7 @@ fn object(flat: &Flat, name: &str) -> Result<Option<Flat>, ApiError> {
 }
 
 /// `POST /connection/{connection_id}/metadata`: the body is the metadata, which it replaces.
-pub async fn set_metadata(
+pub(super) async fn set_metadata(
     app: State<App>,
     caller: Caller<scope::UpdateConnections>,
     uri: UriParams,
@@ -288,7 +288,7 @@ pub async fn set_metadata(
 }
 
 /// `PATCH /connection/{connection_id}/metadata`: the body is merged into the metadata.
-pub async fn merge_metadata(
+pub(super) async fn merge_metadata(
     app: State<App>,
     caller: Caller<scope::UpdateConnections>,
     uri: UriParams,

@@ -25,12 +25,12 @@ const MAX_PAGE: i64 = 1_000_000_000;
 
 /// The answer.
 #[derive(Debug, Serialize)]
-pub struct Body {
+pub(super) struct Body {
     connections: Vec<Simple>,
 }
 
 /// `GET /connections`
-pub async fn list(
+pub(super) async fn list(
     State(app): State<App>,
     caller: Caller<scope::ListConnections>,
     query: Query,

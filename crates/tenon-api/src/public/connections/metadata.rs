@@ -22,7 +22,7 @@ struct Change {
 }
 
 /// `POST /connections/metadata`: replaces.
-pub async fn set(
+pub(super) async fn set(
     app: State<App>,
     caller: Caller<scope::UpdateConnections>,
     query: Query,
@@ -33,7 +33,7 @@ pub async fn set(
 }
 
 /// `PATCH /connections/metadata`: merges at the top.
-pub async fn merge(
+pub(super) async fn merge(
     app: State<App>,
     caller: Caller<scope::UpdateConnections>,
     query: Query,

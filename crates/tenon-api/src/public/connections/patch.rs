@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// `PATCH /connections/{connection_id}?provider_config_key=`
-pub async fn patch(
+pub(super) async fn patch(
     State(app): State<App>,
     caller: Caller<scope::UpdateConnections>,
     uri: UriParams,

@@ -13,7 +13,7 @@ use crate::{
 
 /// What an environment shows of itself.
 #[derive(Debug, Serialize)]
-pub struct Body {
+pub(super) struct Body {
     data: Data,
 }
 
@@ -62,7 +62,7 @@ impl From<EnvironmentRow> for Body {
 }
 
 /// `GET /environment`
-pub async fn get(
+pub(super) async fn get(
     State(app): State<App>,
     caller: Caller<scope::ReadEnvironment>,
     query: Query,

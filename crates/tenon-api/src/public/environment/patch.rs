@@ -16,7 +16,7 @@ use crate::{
 const MAX_URL_CHARS: usize = 2_048;
 
 /// `PATCH /environment`: what is not given stays, an empty or null URL is removed.
-pub async fn patch(
+pub(super) async fn patch(
     State(app): State<App>,
     caller: Caller<scope::WriteEnvironment>,
     query: Query,

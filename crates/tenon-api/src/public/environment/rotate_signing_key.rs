@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// `POST /environment/webhook-signing-key/rotate`
-pub async fn rotate(
+pub(super) async fn rotate(
     State(app): State<App>,
     caller: Caller<scope::RotateSigningKey>,
     query: Query,

@@ -14,13 +14,13 @@ use crate::{
 
 /// A variable on the wire.
 #[derive(Debug, Serialize)]
-pub struct Variable {
+pub(super) struct Variable {
     name: String,
     value: String,
 }
 
 /// `GET /environment-variables`
-pub async fn list(
+pub(super) async fn list(
     State(app): State<App>,
     caller: Caller<scope::ReadVariables>,
     query: Query,
@@ -35,7 +35,7 @@ pub async fn list(
 }
 
 /// `PUT /environment-variables`: replaces all variables by the given list, which it returns.
-pub async fn replace(
+pub(super) async fn replace(
     State(app): State<App>,
     caller: Caller<scope::WriteVariables>,
     query: Query,

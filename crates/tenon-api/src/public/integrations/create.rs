@@ -17,7 +17,7 @@ use crate::{
 const MAX_CONFIG_CHARS: usize = 8_192;
 
 /// `POST /integrations`
-pub async fn create(
+pub(super) async fn create(
     State(app): State<App>,
     caller: Caller<scope::CreateIntegrations>,
     query: Query,

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// `DELETE /integrations/{unique_key}`
-pub async fn delete(
+pub(super) async fn delete(
     State(app): State<App>,
     caller: Caller<scope::DeleteIntegrations>,
     params: UriParams,

@@ -15,7 +15,7 @@ use crate::{
 const INCLUDES: &[&str] = &["webhook", "credentials"];
 
 /// `GET /integrations/{unique_key}?include=`
-pub async fn get(
+pub(super) async fn get(
     State(app): State<App>,
     caller: Caller<scope::ReadIntegrations>,
     params: UriParams,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// `GET /config/{unique_key}?include_creds=`
-pub async fn get(
+pub(super) async fn get(
     State(app): State<App>,
     caller: Caller<scope::ReadIntegrations>,
     params: UriParams,

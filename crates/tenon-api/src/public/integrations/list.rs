@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// `GET /integrations`
-pub async fn list(
+pub(super) async fn list(
     State(app): State<App>,
     caller: ConnectCaller<scope::ListIntegrations>,
     query: Query,

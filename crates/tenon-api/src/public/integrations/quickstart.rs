@@ -12,7 +12,7 @@ use crate::{
 
 /// `POST /integrations/quickstart`: a self-hosted server has no shared developer apps, so a valid request is refused
 /// the way the reference refuses it where none is configured.
-pub async fn create(
+pub(super) async fn create(
     State(app): State<App>,
     _caller: Caller<scope::CreateIntegrations>,
     query: Query,

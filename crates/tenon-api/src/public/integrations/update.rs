@@ -16,7 +16,7 @@ use crate::{
 const MAX_CONFIG_CHARS: usize = 8_192;
 
 /// `PATCH /integrations/{unique_key}`
-pub async fn update(
+pub(super) async fn update(
     State(app): State<App>,
     caller: Caller<scope::UpdateIntegrations>,
     params: UriParams,

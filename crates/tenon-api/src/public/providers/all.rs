@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::App;
 
 /// `GET /providers.json`
-pub async fn all(State(app): State<App>) -> Json<Map<String, Value>> {
+pub(super) async fn all(State(app): State<App>) -> Json<Map<String, Value>> {
     let entries = app
         .engine
         .catalogue

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// `GET /providers/{provider}`
-pub async fn get(
+pub(super) async fn get(
     State(app): State<App>,
     _caller: ConnectCaller<scope::ListIntegrations>,
     params: UriParams,

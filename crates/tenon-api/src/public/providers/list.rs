@@ -15,7 +15,7 @@ use crate::{
 const PATTERN_BYTES: usize = 256 * 1024;
 
 /// `GET /providers?search=`
-pub async fn list(
+pub(super) async fn list(
     State(app): State<App>,
     _caller: ConnectCaller<scope::ListIntegrations>,
     query: Query,

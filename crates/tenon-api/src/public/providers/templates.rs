@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// `GET /providers/{provider}/templates`: this server ships no functions of its own, so the list is empty.
-pub async fn list(
+pub(super) async fn list(
     State(app): State<App>,
     _caller: Caller<scope::ListIntegrations>,
     params: UriParams,

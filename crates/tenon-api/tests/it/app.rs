@@ -1,0 +1,208 @@
+//! A whole server in one process: router, engine, store; time stands still unless a test moves it.
+//!
+//! On SQLite, or on Postgres with `TENON_TEST_DATABASE=postgres`.
+
+mod functions;
+mod idle;
+mod request;
+
+use std::sync::Arc;
+
+use axum::Router;
+use serde_json::{Value, json};
+use tenon_api::App;
+use tenon_core::Secret;
+use tenon_engine::{
+    Engine, EngineParts, Settings,
+    auth::sockets::Sockets,
+    egress::{Egress, EgressPolicy},
+    environments,
+    operations::OperationLog,
+};
+use tenon_providers::Catalogue;
+use tenon_store::{environments::EnvironmentRow, messages::Messages};
+use tenon_testkit::{TestClock, TestStore};
+
+pub(crate) use functions::Functions;
+pub(crate) use request::{Answer, Request};
+
+/// What tests call the server's address.
+pub(crate) const PUBLIC_URL: &str = "http://tenon.test";
+
+/// Where tests say the connect UI is.
+pub(crate) const CONNECT_URL: &str = "http://connect.test";
+
+/// Providers that tests use; `$UP` is the address of a fake upstream.
+const PROVIDERS: &str = include_str!("app/providers.yaml");
+
+/// A running server with the environment `dev`.
+pub(crate) struct TestApp {
+    pub(crate) engine: Engine,
+    pub(crate) clock: TestClock,
+    pub(crate) environment: EnvironmentRow,
+    pub(crate) secret_key: Secret,
+    /// What deployed functions do.
+    #[expect(
+        dead_code,
+        reason = "for tests of functions, which come with their endpoints"
+    )]
+    pub(crate) functions: Functions,
+    router: Router,
+    _store: TestStore,
+}
+
+/// How a test wants its server.
+#[derive(Default)]
+pub(crate) struct Wishes {
+    /// Address of a fake upstream, `http://127.0.0.1:<port>`.
+    pub(crate) upstream: Option<String>,
+    pub(crate) rate_limit_per_minute: Option<u32>,
+}
+
+impl TestApp {
+    /// A server whose providers reach nobody.
+    pub(crate) async fn start() -> Self {
+        Self::with(Wishes::default()).await
+    }
+
+    /// A server whose providers are at this address.
+    pub(crate) async fn with_upstream(address: &str) -> Self {
+        Self::with(Wishes {
+            upstream: Some(address.to_owned()),
+            ..Wishes::default()
+        })
+        .await
+    }
+
+    /// A server as wished.
+    pub(crate) async fn with(wishes: Wishes) -> Self {
+        let store = test_store().await;
+        let functions = Functions::default();
+        let clock = store.clock.clone();
+        let mut catalogue = Catalogue::default();
+        let upstream = wishes.upstream.as_deref().unwrap_or("http://127.0.0.1:9");
+        catalogue
+            .load_yaml("providers.yaml", &PROVIDERS.replace("$UP", upstream))
+            .expect("the providers of tests are well-formed");
+        let engine = Engine::new(EngineParts {
+            store: store.store.clone(),
+            catalogue: Arc::new(catalogue),
+            egress: Egress::new(EgressPolicy {
+                allow_loopback: true,
+                ..EgressPolicy::default()
+            }),
+            runner: Arc::new(functions.clone()),
+            operations: OperationLog::new(store.ids.clone(), clock.shared(), Messages::none()),
+            settings: Settings {
+                public_url: PUBLIC_URL.to_owned(),
+                connect_url: CONNECT_URL.to_owned(),
+                rate_limit_per_minute: wishes.rate_limit_per_minute,
+                node: "test".to_owned(),
+            },
+            clock: clock.shared(),
+            random: store.random.clone(),
+            ids: store.ids.clone(),
+            signals: Arc::default(),
+            sockets: Sockets::default(),
+            work: Arc::default(),
+            refreshes: Default::default(),
+        });
+        let environment = environments::ensure(&engine, "dev")
+            .await
+            .expect("an environment can be made");
+        let secret_key = environments::secret_key(&engine, environment.pk)
+            .await
+            .expect("keys can be read")
+            .expect("a new environment has a key");
+        Self {
+            router: tenon_api::router(App::new(engine.clone())),
+            engine,
+            clock,
+            environment,
+            secret_key,
+            functions,
+            _store: store,
+        }
+    }
+
+    /// A request with the secret key.
+    pub(crate) fn request(&self, method: &str, path: &str) -> Request {
+        let key = format!("Bearer {}", self.secret_key.expose());
+        self.anonymous(method, path).header("authorization", &key)
+    }
+
+    /// A request without any credential.
+    pub(crate) fn anonymous(&self, method: &str, path: &str) -> Request {
+        Request::new(self.router.clone(), method, path)
+    }
+
+    /// `GET` with the secret key.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.request("GET", path).send().await
+    }
+
+    /// `POST` with the secret key and a JSON body.
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.request("POST", path).json(&body).send().await
+    }
+
+    /// `PATCH` with the secret key and a JSON body.
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.request("PATCH", path).json(&body).send().await
+    }
+
+    /// `DELETE` with the secret key.
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.request("DELETE", path).send().await
+    }
+
+    /// Makes an integration of a provider that needs no owner's app.
+    pub(crate) async fn integration(&self, unique_key: &str, provider: &str) {
+        let body = json!({"unique_key": unique_key, "provider": provider});
+        let answer = self.post("/integrations", body).await;
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+    }
+
+    /// Makes an integration (of the provider without credentials, if there is none) and a connection to it.
+    pub(crate) async fn connection(&self, unique_key: &str, connection_id: &str) {
+        if self
+            .get(&format!("/integrations/{unique_key}"))
+            .await
+            .status()
+            == 404
+        {
+            self.integration(unique_key, "none").await;
+        }
+        let body = json!({
+            "provider_config_key": unique_key,
+            "connection_id": connection_id,
+            "credentials": {"type": "NONE"},
+        });
+        let answer = self.post("/connections", body).await;
+        assert_eq!(answer.status(), 201, "{}", answer.text());
+    }
+
+    /// Opens a connect session and returns its token.
+    pub(crate) async fn session(&self, body: Value) -> String {
+        let answer = self.post("/connect/sessions", body).await;
+        assert_eq!(answer.status(), 201, "{}", answer.text());
+        answer.json()["data"]["token"]
+            .as_str()
+            .expect("a token is text")
+            .to_owned()
+    }
+}
+
+async fn test_store() -> TestStore {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests have no configuration but this"
+    )]
+    let database = std::env::var("TENON_TEST_DATABASE").unwrap_or_default();
+    if database != "postgres" {
+        return TestStore::sqlite().await;
+    }
+    TestStore::postgres()
+        .await
+        .expect("TENON_TEST_DATABASE=postgres needs a Postgres on this machine")
+}

@@ -1,0 +1,57 @@
+//! Functions that are Rust closures: deployed like any other, run without JavaScript.
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tenon_core::function::{FunctionRunner, Host, RunFailure, RunOutcome, RunRequest};
+
+type Run = Pin<Box<dyn Future<Output = RunOutcome> + Send>>;
+type Closure = Arc<dyn Fn(RunRequest, Arc<dyn Host>) -> Run + Send + Sync>;
+
+/// What the functions of a test do, by their names.
+#[derive(Clone, Default)]
+pub(crate) struct Functions(Arc<Mutex<HashMap<String, Closure>>>);
+
+impl Functions {
+    /// Says what the function of this name does when it runs.
+    #[expect(
+        dead_code,
+        reason = "for tests of functions, which come with their endpoints"
+    )]
+    pub(crate) fn on<F, Fut>(&self, name: &str, closure: F)
+    where
+        F: Fn(RunRequest, Arc<dyn Host>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = RunOutcome> + Send + 'static,
+    {
+        let closure: Closure = Arc::new(move |request, host| Box::pin(closure(request, host)));
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned(), closure);
+    }
+}
+
+#[async_trait::async_trait]
+impl FunctionRunner for Functions {
+    async fn run(&self, request: RunRequest, host: Arc<dyn Host>) -> RunOutcome {
+        let closure = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&request.context.function)
+            .cloned();
+        match closure {
+            Some(closure) => closure(request, host).await,
+            None => RunOutcome::Failed(RunFailure {
+                kind: "script_internal_error".to_owned(),
+                message: format!("the test says nothing about `{}`", request.context.function),
+                payload: serde_json::Value::Null,
+                status: 500,
+                additional_properties: None,
+            }),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The public API, tested through the door that clients use.
+
+mod app;
+mod auth_errors;
+mod connect_sessions;
+mod connections;
+mod environment;
+mod health;
+mod integrations;
+mod providers;
+
+use app::TestApp;
