@@ -4,11 +4,13 @@ use axum::Router;
 
 use crate::App;
 
+pub mod auth;
 pub mod connect;
 pub mod connections;
 pub mod environment;
 pub mod health;
 pub mod integrations;
+pub mod oauth;
 pub mod providers;
 
 /// All routes of the public API.
@@ -20,4 +22,6 @@ pub(crate) fn routes() -> Router<App> {
         .merge(integrations::routes())
         .merge(connections::routes())
         .merge(connect::routes())
+        .merge(oauth::routes())
+        .merge(auth::routes())
 }

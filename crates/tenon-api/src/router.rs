@@ -13,7 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     ApiError, App,
     middleware::{body, cors, headers, path, rate_limit, support},
-    public,
+    public::{self, oauth::socket},
 };
 
 /// The service of an [`App`]. The first layer below is the innermost.
@@ -21,6 +21,7 @@ pub fn router(app: App) -> Router {
     let routes = public::routes()
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_route)
+        .layer(from_fn_with_state(app.clone(), socket::take))
         .layer(from_fn(body::demand_json))
         .layer(CatchPanicLayer::custom(support::panicked))
         .layer(from_fn_with_state(app.clone(), rate_limit::count))

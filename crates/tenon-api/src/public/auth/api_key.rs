@@ -1,0 +1,28 @@
+//! An API key.
+
+use axum::{Json, extract::State};
+use tenon_core::auth::AuthMode;
+
+use super::outcome::{Connected, Posted, members};
+use crate::{ApiError, App, UriParams, body::JsonBody, caller::FlowCaller, query::Query};
+
+/// `POST /api-auth/api-key/{key}`
+pub async fn connect(
+    State(app): State<App>,
+    caller: FlowCaller,
+    uri: UriParams,
+    query: Query,
+    body: JsonBody,
+) -> Result<Json<Connected>, ApiError> {
+    let given = members(&body, |object| {
+        object.required("apiKey").text().min(1).max(4096).take();
+        object.strict();
+    })?;
+    let posted = Posted {
+        app,
+        caller,
+        uri,
+        query,
+    };
+    posted.connect(AuthMode::ApiKey, given).await
+}

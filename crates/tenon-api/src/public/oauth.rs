@@ -1,0 +1,24 @@
+//! Flows through a browser: to the provider and back, and the socket that hears how they end.
+
+mod app_callback;
+mod browser;
+mod callback;
+mod client_metadata;
+mod connect;
+mod page;
+pub(crate) mod socket;
+
+use axum::{Router, routing::get};
+
+use crate::App;
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/oauth/connect/{key}", get(connect::connect))
+        .route("/oauth/callback", get(callback::callback))
+        .route("/app-auth/connect", get(app_callback::callback))
+        .route(
+            "/oauth/client-metadata/{environment}/{key}",
+            get(client_metadata::get),
+        )
+}
