@@ -95,3 +95,10 @@ pub const DELIVERY_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Most events or deliveries in one page.
 pub const PAGE: i64 = 1_000;
+
+/// A page of records ends when it has this many bytes: 10,000 records of an ordinary size fit, 10,000 huge ones would
+/// not fit into memory.
+pub const RECORDS_PAGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Most records of a page (records.md, 3.1).
+pub const RECORDS_PAGE: usize = 10_000;

@@ -16,6 +16,7 @@ pub mod messages;
 mod migrations;
 pub mod operations;
 mod postgres;
+pub mod records;
 mod seal;
 mod sqlite;
 mod statement;

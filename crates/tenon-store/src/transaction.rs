@@ -103,7 +103,20 @@ impl Tx {
         Ok(())
     }
 
-    fn noted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+    /// The writer's connection, for batches that run one prepared statement many times.
+    pub(crate) fn sqlite(&self) -> Option<&SqliteTx> {
+        match &self.0.connection {
+            TxConnection::Sqlite(sqlite) if self.is_usable() => Some(sqlite),
+            TxConnection::Sqlite(_) | TxConnection::Postgres(_) => None,
+        }
+    }
+
+    fn is_usable(&self) -> bool {
+        !self.0.ended.load(Ordering::SeqCst) && !self.0.failed.load(Ordering::SeqCst)
+    }
+
+    /// Remembers that a statement failed.
+    pub(crate) fn noted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         if result.is_err() {
             self.0.failed.store(true, Ordering::SeqCst);
         }

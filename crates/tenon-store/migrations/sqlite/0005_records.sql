@@ -1,18 +1,26 @@
--- The last instant handed out for changes of a model; locked by each writing transaction until it commits.
+-- One row per connection and model: the last instant handed out for changes, locked by each writing transaction until
+-- it commits, and what the model holds.
 CREATE TABLE model_head (
     connection_pk BIGINT NOT NULL,
+    -- Full model name: `Model`, or `Model::variant`.
     model TEXT NOT NULL,
+    environment_pk BIGINT NOT NULL,
     last_us BIGINT NOT NULL,
+    -- Batches written so far; before the first one nothing needs to be looked up.
+    batches BIGINT NOT NULL,
+    -- Live records, and the bytes of their payloads.
+    records BIGINT NOT NULL,
+    size_bytes BIGINT NOT NULL,
     PRIMARY KEY (connection_pk, model)
 );
 
 CREATE TABLE record (
     connection_pk BIGINT NOT NULL,
-    -- Full model name: `Model`, or `Model::variant`.
+    -- Full model name.
     model TEXT NOT NULL,
     external_id TEXT NOT NULL,
-    -- UUIDv5 of records.md section 1; breaks ties of updated_at_us.
-    id TEXT NOT NULL,
+    -- UUIDv5 of records.md section 1, 16 bytes; breaks ties of updated_at_us.
+    id BLOB NOT NULL,
     -- Keyed BLAKE3 of the JSON text, first 16 bytes.
     hash BLOB NOT NULL,
     -- Sealed JSON text without `id` and `_nango_metadata`; null when pruned.
@@ -27,27 +35,22 @@ CREATE TABLE record (
 );
 CREATE INDEX record_changes ON record (connection_pk, model, updated_at_us, id);
 
--- Which records a run touched, unchanged ones too; for deletion detection.
+-- Which records a run touched, unchanged ones too, one row per batch; for deletion detection.
 CREATE TABLE record_seen (
     connection_pk BIGINT NOT NULL,
+    -- Full model name.
     model TEXT NOT NULL,
-    external_id TEXT NOT NULL,
-    -- Latest run that saw it.
+    -- The run.
     generation BIGINT NOT NULL,
-    PRIMARY KEY (connection_pk, model, external_id)
+    -- Instant of the batch, which is unique within a model.
+    batch_us BIGINT NOT NULL,
+    -- Ids of the records, 16 bytes each.
+    ids BLOB NOT NULL,
+    PRIMARY KEY (connection_pk, model, generation, batch_us)
 );
+CREATE INDEX record_seen_age ON record_seen (batch_us);
 
-CREATE TABLE model_count (
-    connection_pk BIGINT NOT NULL,
-    model TEXT NOT NULL,
-    environment_pk BIGINT NOT NULL,
-    records BIGINT NOT NULL,
-    size_bytes BIGINT NOT NULL,
-    updated_at_us BIGINT NOT NULL,
-    PRIMARY KEY (connection_pk, model)
-);
-
--- Saved but not yet announced; taken and zeroed by the transaction that enqueues the delivery.
+-- Saved but not yet announced; taken by the transaction that enqueues the delivery.
 CREATE TABLE unannounced (
     sync_pk BIGINT NOT NULL,
     -- Base model name.

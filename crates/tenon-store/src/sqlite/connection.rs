@@ -56,6 +56,18 @@ impl Connection {
             .map_err(|error| error_of(text, &error))
     }
 
+    /// Lends a prepared statement.
+    pub(super) fn with_prepared<T>(
+        &self,
+        statement: &'static Statement,
+        work: impl FnOnce(&mut CachedStatement<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.0
+            .prepare_cached(statement.sqlite_text())
+            .and_then(|mut prepared| work(&mut prepared))
+            .map_err(|error| error_of(statement.name, &error))
+    }
+
     /// At most `limit` rows.
     pub(super) fn query(
         &self,

@@ -96,6 +96,15 @@ impl SqliteTx {
         work(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Lends a prepared statement, for a batch that runs it many times.
+    pub(crate) fn with_prepared<T>(
+        &self,
+        statement: &'static Statement,
+        work: impl FnOnce(&mut rusqlite::CachedStatement<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.with(|connection| connection.with_prepared(statement, work))
+    }
+
     pub(crate) fn query(
         &self,
         statement: &'static Statement,

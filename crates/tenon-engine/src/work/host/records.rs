@@ -226,7 +226,9 @@ impl RunHost {
 fn records_error(error: RecordsError) -> HostError {
     match error {
         RecordsError::LeaseLost => sdk_error("script_aborted", "the run was given to another node"),
-        RecordsError::NotTracked { .. } => plain_error(error.to_string()),
+        RecordsError::NotTracked { .. } | RecordsError::NotAnObject { .. } => {
+            plain_error(error.to_string())
+        }
         RecordsError::Store(error) => store_error(error),
     }
 }

@@ -1,0 +1,96 @@
+//! Texts of the batch path. Postgres takes a batch as arrays in one round trip; SQLite runs one prepared statement per
+//! record, which costs less there than any list does. Lists of ids are JSON texts, which each database unpacks its way.
+
+use crate::statements;
+
+macro_rules! postgres_ids {
+    ($number:literal) => {
+        concat!("(SELECT jsonb_array_elements_text($", $number, "::jsonb))")
+    };
+}
+
+macro_rules! sqlite_ids {
+    ($number:literal) => {
+        concat!("(SELECT value FROM json_each($", $number, "))")
+    };
+}
+
+macro_rules! page {
+    ($ids:expr) => {
+        concat!(
+            "SELECT external_id, id, payload, created_at_us, updated_at_us, deleted_at_us, pruned_at_us
+            FROM record
+            WHERE connection_pk = $1 AND model = $2 AND (updated_at_us, id) > ($3, $4)
+                AND CASE
+                    WHEN deleted_at_us IS NOT NULL THEN $5
+                    WHEN created_at_us = updated_at_us THEN $6
+                    ELSE $7
+                END",
+            $ids,
+            " ORDER BY updated_at_us, id LIMIT $8"
+        )
+    };
+}
+
+macro_rules! by_ids {
+    ($ids:expr) => {
+        concat!(
+            "SELECT external_id, id, payload, created_at_us, updated_at_us, deleted_at_us, pruned_at_us, hash, size_bytes
+            FROM record WHERE connection_pk = $1 AND model = $2 AND external_id IN ",
+            $ids
+        )
+    };
+}
+
+macro_rules! delete {
+    ($ids:expr) => {
+        concat!(
+            "UPDATE record SET deleted_at_us = $3, updated_at_us = $3
+            WHERE connection_pk = $1 AND model = $2 AND deleted_at_us IS NULL AND external_id IN ",
+            $ids,
+            " RETURNING external_id, size_bytes"
+        )
+    };
+}
+
+macro_rules! put {
+    ($rows:expr) => {
+        concat!(
+            "INSERT INTO record (connection_pk, model, sync_pk, external_id, id, hash, payload, size_bytes,
+                created_at_us, updated_at_us, deleted_at_us) ",
+            $rows,
+            " ON CONFLICT (connection_pk, model, external_id) DO UPDATE SET
+                sync_pk = excluded.sync_pk, hash = excluded.hash, payload = excluded.payload,
+                size_bytes = excluded.size_bytes, created_at_us = excluded.created_at_us,
+                updated_at_us = excluded.updated_at_us, deleted_at_us = excluded.deleted_at_us, pruned_at_us = NULL"
+        )
+    };
+}
+
+statements! {
+    /// What is stored of a batch. On Postgres by lateral join: `= ANY` scans a table that has no statistics yet.
+    PROBE = "
+        SELECT batch.place, stored.hash, stored.size_bytes, stored.created_at_us, stored.updated_at_us,
+            stored.deleted_at_us, stored.pruned_at_us
+        FROM UNNEST($3) WITH ORDINALITY AS batch (external_id, place)
+        CROSS JOIN LATERAL (
+            SELECT hash, size_bytes, created_at_us, updated_at_us, deleted_at_us, pruned_at_us
+            FROM record WHERE connection_pk = $1 AND model = $2 AND external_id = batch.external_id
+            LIMIT 1) AS stored",
+    sqlite: "
+        SELECT hash, size_bytes, created_at_us, updated_at_us, deleted_at_us, pruned_at_us
+        FROM record WHERE connection_pk = $1 AND model = $2 AND external_id = $3";
+
+    /// Writes whole rows over whatever is there.
+    PUT = put!("SELECT $1, $2, $3, batch.* FROM UNNEST($4, $5, $6, $7, $8, $9, $10, $11) AS batch"),
+    sqlite: put!("VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
+
+    PAGE = page!(""), sqlite: page!("");
+
+    PAGE_OF_IDS = page!(concat!(" AND external_id IN ", postgres_ids!(9))),
+    sqlite: page!(concat!(" AND external_id IN ", sqlite_ids!(9)));
+
+    BY_IDS = by_ids!(postgres_ids!(3)), sqlite: by_ids!(sqlite_ids!(3));
+
+    DELETE_IDS = delete!(postgres_ids!(4)), sqlite: delete!(sqlite_ids!(4));
+}

@@ -1,0 +1,12 @@
+//! Records: rows, the stream of their changes, what is to be announced of them (records.md).
+
+mod batch;
+pub(crate) mod dialect;
+pub(crate) mod read;
+pub(crate) mod rows;
+pub(crate) mod seen;
+
+pub use batch::{NewRow, RecordHash, Stored};
+pub use read::{PageQuery, RecordRow};
+pub use rows::{Head, ModelKey, ModelSummary, Pruned, Unannounced};
+pub use seen::seen_since;
