@@ -13,6 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     ApiError, App,
     middleware::{body, cors, headers, path, rate_limit, support},
+    pages,
     public::{self, oauth::socket},
 };
 
@@ -29,11 +30,20 @@ pub fn router(app: App) -> Router {
         .layer(from_fn(body::read_json))
         .layer(from_fn_with_state(app.clone(), support::explain))
         .layer(from_fn(headers::add))
-        .with_state(app);
-    Router::new().fallback_service(tower::Layer::layer(
+        .with_state(app.clone());
+    let api = tower::Layer::layer(
         &MapRequestLayer::new(path::normalize as fn(Request) -> Request),
         routes,
-    ))
+    );
+    pages::routes()
+        .layer(CatchPanicLayer::custom(support::panicked))
+        .with_state(app)
+        .fallback_service(api)
+}
+
+/// The service of the second listener: the Connect UI alone.
+pub fn connect_router(app: App) -> Router {
+    pages::connect::standalone(app)
 }
 
 /// 404 for whatever no route takes, wrong methods included: a page, or our envelope to whoever asks for JSON.

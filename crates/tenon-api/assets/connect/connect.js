@@ -50,7 +50,7 @@ const button = (label, click, plain = false) =>
 
 const page = { state: '', timers: [], leaveGuard: false };
 
-/** Shows a state. Its heading gets the focus and is read out; timers of the state before end. */
+/** Shows a state. Its heading gets the focus and so is read out, or `heading` is; timers of the state before end. */
 function show(state, content, { back, center = false, heading } = {}) {
   page.timers.splice(0).forEach(clearTimeout);
   page.state = state;
@@ -63,10 +63,8 @@ function show(state, content, { back, center = false, heading } = {}) {
     title.id = 'heading';
     title.tabIndex = -1;
     title.focus({ preventScroll: true });
-    $('live').textContent = title.textContent;
-  } else if (heading) {
-    $('live').textContent = heading;
   }
+  $('live').textContent = title ? '' : (heading ?? '');
   $('back').hidden = !back;
   $('back').onclick = back ?? null;
   main.scrollTop = 0;
@@ -113,7 +111,7 @@ function readableOn(hex) {
 function applySettings(settings) {
   if (!settings) return;
   const root = document.documentElement;
-  const theme = query.get('theme') ?? settings.defaultTheme ?? 'system';
+  const theme = query.get('theme') || settings.defaultTheme || 'system';
   const dark = theme === 'dark' || (theme === 'system' && matchMedia('(prefers-color-scheme: dark)').matches);
   root.dataset.theme = dark ? 'dark' : 'light';
   const colour = settings.theme?.[dark ? 'dark' : 'light']?.primary;

@@ -77,7 +77,7 @@ pub(super) fn serve(
     if let Some(listener) = listeners.connect {
         servers.spawn(tenon_api::serve(
             listener,
-            tenon_api::router(app),
+            tenon_api::connect_router(app),
             shutdown.clone(),
         ));
     }
