@@ -12,6 +12,7 @@ pub mod health;
 pub mod integrations;
 pub mod oauth;
 pub mod providers;
+pub mod records;
 
 /// All routes of the public API.
 pub(crate) fn routes() -> Router<App> {
@@ -24,4 +25,5 @@ pub(crate) fn routes() -> Router<App> {
         .merge(connect::routes())
         .merge(oauth::routes())
         .merge(auth::routes())
+        .merge(records::routes())
 }

@@ -11,7 +11,7 @@ use crate::{ApiError, ErrorCode, validate::Input};
 /// Most parameters that are read; the rest is ignored.
 const MAX_PARAMETERS: usize = 1_000;
 
-/// Longest list; further items turn it into an object by index.
+/// Longest list; further indexes turn it into an object.
 const MAX_ITEMS: usize = 100;
 
 /// Deepest bracket.
@@ -166,7 +166,8 @@ fn merge(present: &mut Value, path: &[String], value: Value) {
 
 fn append(present: &mut Value, value: Value) {
     match present {
-        Value::Array(items) if items.len() < MAX_ITEMS => items.push(value),
+        // One too many is kept, so that checks of the length see it.
+        Value::Array(items) if items.len() <= MAX_ITEMS => items.push(value),
         Value::Array(_) => {}
         other => {
             let first = other.take();
@@ -213,7 +214,7 @@ mod tests {
     #[test]
     fn lists_and_depth_are_limited() {
         let many = "a=1&".repeat(5_000);
-        assert_eq!(parse(&many)["a"].as_array().map(Vec::len), Some(100));
+        assert_eq!(parse(&many)["a"].as_array().map(Vec::len), Some(101));
         let deep = format!("a{}=1", "[b]".repeat(500));
         assert!(parse(&deep).to_string().len() < 2_000);
     }
