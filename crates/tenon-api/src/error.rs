@@ -115,6 +115,9 @@ codes! {
     ScriptAborted = "script_aborted",
     UnknownAction = "unknown_action",
     ActionOutputTooBig = "action_output_too_big",
+    ConcurrentDeployment = "concurrent_deployment",
+    DeployScriptSecurityRejected = "deploy_script_security_rejected",
+    AmbiguousFunction = "ambiguous_function",
 }
 
 /// One thing that is wrong with a request, named like zod 4 names it.

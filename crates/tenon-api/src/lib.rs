@@ -10,6 +10,7 @@ pub mod caller;
 pub mod error;
 mod listen;
 mod middleware;
+mod names;
 pub mod pages;
 pub mod public;
 pub mod query;

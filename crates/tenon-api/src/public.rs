@@ -4,20 +4,30 @@ use axum::Router;
 
 use crate::App;
 
+pub mod action;
 pub mod auth;
 pub mod connect;
 pub mod connections;
+pub mod deploy;
 pub mod environment;
+pub mod functions;
 pub mod health;
 pub mod integrations;
 pub mod oauth;
 pub mod providers;
 pub mod records;
+pub mod sync;
+pub mod v1;
 
 /// All routes of the public API.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .merge(health::routes())
+        .merge(v1::routes())
+        .merge(sync::routes())
+        .merge(functions::routes())
+        .merge(deploy::routes())
+        .merge(action::routes())
         .merge(environment::routes())
         .merge(providers::routes())
         .merge(integrations::routes())

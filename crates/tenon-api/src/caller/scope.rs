@@ -42,6 +42,10 @@ scopes! {
     ReadRecords = "environment:records:read";
     WriteRecords = "environment:records:write";
     ExecuteSyncs = "environment:syncs:execute";
+    ReadSyncs = "environment:syncs:read";
+    UpdateSyncs = "environment:syncs:update";
+    CreateVariants = "environment:syncs:variant:create";
+    DeleteVariants = "environment:syncs:variant:delete";
     ExecuteActions = "environment:actions:execute";
     Deploy = "environment:deploy";
     ReadEvents = "environment:events:read";

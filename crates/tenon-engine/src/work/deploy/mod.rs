@@ -592,3 +592,16 @@ fn is_same(row: &FunctionRow, new: &NewFunction) -> bool {
         && row.source == new.source
         && row.sdk_version == new.sdk_version
 }
+
+/// Deletes one function; the syncs that run it go with it.
+pub async fn delete_function(engine: &Engine, function: &FunctionRow) -> Result<(), StoreError> {
+    let (pk, now) = (function.pk, engine.clock.now());
+    engine
+        .store
+        .write(move |tx| async move { tx.delete_function(pk, now).await })
+        .await?;
+    if function.kind == "sync" {
+        commands::drop_all(engine, function.integration, &function.name).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! Deployed functions: list, look at, read the code, delete (cli.md, 4.1).
+
+mod code;
+mod config;
+mod delete;
+mod get;
+mod list;
+mod show;
+
+use axum::{Router, routing::get};
+use tenon_core::names::EnvironmentPk;
+use tenon_store::work::functions::FunctionRow;
+
+use crate::{ApiError, App, ErrorCode, query::Query, validate::Object};
+
+/// What functions are called on the wire.
+const TYPES: &[&str] = &["sync", "action", "on-event"];
+
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/integrations/{unique_key}/functions", get(list::list))
+        .route(
+            "/integrations/{unique_key}/functions/{name}",
+            get(get::get).delete(delete::delete),
+        )
+        .route(
+            "/integrations/{unique_key}/functions/{name}/code",
+            get(code::code),
+        )
+        .route("/scripts/config", get(config::config))
+}
+
+/// All functions of an integration; 404 if there is no such integration.
+async fn of_integration(
+    app: &App,
+    environment: EnvironmentPk,
+    key: &str,
+) -> Result<Vec<FunctionRow>, ApiError> {
+    let reader = app.engine.reader();
+    let integration = reader
+        .find_integration(environment, key)
+        .await?
+        .ok_or_else(|| ApiError::not_found(format!("no integration `{key}`")))?;
+    Ok(reader.functions_of_integration(integration.pk).await?)
+}
+
+/// The function of that name; its type tells apart what shares a name.
+fn one(
+    functions: Vec<FunctionRow>,
+    name: &str,
+    kind: Option<&str>,
+) -> Result<FunctionRow, ApiError> {
+    let mut named: Vec<FunctionRow> = functions
+        .into_iter()
+        .filter(|function| function.name == name)
+        .filter(|function| kind.is_none_or(|kind| kind == function.kind))
+        .collect();
+    match (named.pop(), named.is_empty()) {
+        (None, _) => Err(ApiError::not_found(format!("no function `{name}` there"))),
+        (Some(function), true) => Ok(function),
+        (Some(_), false) => Err(ApiError::new(
+            axum::http::StatusCode::CONFLICT,
+            ErrorCode::AmbiguousFunction,
+            format!("there are several functions `{name}`; say which with `type`"),
+        )),
+    }
+}
+
+fn kind(object: &Object<'_>) -> Option<&'static str> {
+    object.optional("type").one_of(TYPES)
+}
+
+/// `?type=` and nothing else.
+fn only_kind(query: &Query) -> Result<Option<&'static str>, ApiError> {
+    let input = query.input();
+    let object = input.object();
+    let kind = kind(&object);
+    object.strict();
+    drop(object);
+    input.finish()?;
+    Ok(kind)
+}
