@@ -102,3 +102,21 @@ pub const RECORDS_PAGE_BYTES: usize = 64 * 1024 * 1024;
 
 /// Most records of a page (records.md, 3.1).
 pub const RECORDS_PAGE: usize = 10_000;
+
+/// Longest wait between two attempts of a proxied request, whatever the provider hints.
+pub const PROXY_WAIT: Duration = Duration::from_secs(3_600);
+
+/// Most attempts of a proxied request.
+pub const PROXY_RETRIES: u32 = 100;
+
+/// A streamed body up to this size is kept in memory, so that it can be sent again; larger ones are sent once.
+pub const PROXY_REPLAY_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes of an error answer that are looked at for a waiting time.
+pub const PROXY_ERROR_BYTES: usize = 64 * 1024;
+
+/// Largest answer that a function gets from `nango.proxy`: it has to fit its heap several times.
+pub const PROXY_REPLY_BYTES: u64 = 100 * 1024 * 1024;
+
+/// Longest time for one request that proves credentials; somebody waits in front of a form.
+pub const VERIFICATION_TIMEOUT: Duration = Duration::from_secs(20);

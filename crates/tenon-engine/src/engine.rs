@@ -49,6 +49,8 @@ pub struct EngineParts {
     pub operations: crate::operations::OperationLog,
     /// Refreshes under way on this node; starts empty (`Default`).
     pub refreshes: crate::auth::refresh::Refreshes,
+    /// What the proxy remembers; starts empty (`Arc::default()`).
+    pub proxy: Arc<crate::proxy::ProxyState>,
     /// What runs on this node; starts empty (`Arc::default()`).
     pub work: Arc<crate::work::WorkState>,
 }

@@ -106,6 +106,7 @@ impl TestApp {
             sockets: Sockets::default(),
             work: Arc::default(),
             refreshes: Default::default(),
+            proxy: Default::default(),
         });
         let environment = environments::ensure(&engine, "dev")
             .await

@@ -6,6 +6,7 @@
 mod address;
 mod client;
 mod connect;
+mod date;
 mod decompress;
 mod error;
 mod guard;
@@ -17,6 +18,7 @@ mod response;
 mod tls;
 
 pub use client::Egress;
+pub use date::http_date;
 pub use error::{EgressError, Refused};
 pub use guard::EgressPolicy;
 pub use network::{Network, Socket, SystemNetwork};

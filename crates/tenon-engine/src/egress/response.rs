@@ -47,6 +47,26 @@ impl ResponseBody {
         })
     }
 
+    /// Reads up to about `limit` bytes and gives back a body that starts with them again. `true` if that is all of it.
+    pub async fn peek(mut self, limit: usize) -> Result<(Bytes, bool, Self), EgressError> {
+        let mut start: Vec<u8> = Vec::new();
+        while start.len() <= limit {
+            let Some(frame) = self.frame().await else {
+                let start = Bytes::from(start);
+                return Ok((start.clone(), true, Self::from_bytes(start)));
+            };
+            if let Ok(data) = frame?.into_data() {
+                start.extend_from_slice(&data);
+            }
+        }
+        let start = Bytes::from(start);
+        let body = Prefixed {
+            prefix: Some(start.clone()),
+            body: self,
+        };
+        Ok((start, false, Self::new(body)))
+    }
+
     /// Reads it to its end, up to `limit` bytes.
     pub async fn collect(mut self, limit: u64) -> Result<Bytes, EgressError> {
         let mut whole = Bytes::new();
@@ -211,5 +231,25 @@ impl Body for Limited {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+struct Prefixed {
+    prefix: Option<Bytes>,
+    body: ResponseBody,
+}
+
+impl Body for Prefixed {
+    type Data = Bytes;
+    type Error = EgressError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, EgressError>>> {
+        if let Some(prefix) = self.prefix.take() {
+            return Poll::Ready(Some(Ok(Frame::data(prefix))));
+        }
+        Pin::new(&mut self.body).poll_frame(context)
     }
 }

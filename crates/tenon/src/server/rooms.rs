@@ -57,6 +57,7 @@ pub(super) async fn build(config: &Config, data_dir: &Path, mode: Mode) -> anyho
         ids,
         signals: Arc::default(),
         sockets: auth::sockets::Sockets::default(),
+        proxy: Arc::default(),
         work: Arc::default(),
         refreshes: Default::default(),
     });
