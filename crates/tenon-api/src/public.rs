@@ -6,6 +6,7 @@ use crate::App;
 
 pub mod action;
 pub mod auth;
+pub mod cli;
 pub mod connect;
 pub mod connections;
 pub mod deploy;
@@ -36,4 +37,5 @@ pub(crate) fn routes() -> Router<App> {
         .merge(oauth::routes())
         .merge(auth::routes())
         .merge(records::routes())
+        .merge(cli::routes())
 }

@@ -29,12 +29,12 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), cors::allow))
         .layer(from_fn(body::read_json))
         .layer(from_fn_with_state(app.clone(), support::explain))
-        .layer(from_fn(headers::add))
         .with_state(app.clone());
-    let api = tower::Layer::layer(
-        &MapRequestLayer::new(path::normalize as fn(Request) -> Request),
-        routes,
-    );
+    let normalized = MapRequestLayer::new(path::normalize as fn(Request) -> Request);
+    // A router of its own around the routes: only there their `allow` headers can be seen.
+    let api = Router::new()
+        .fallback_service(tower::Layer::layer(&normalized, routes))
+        .layer(from_fn(headers::add));
     pages::routes()
         .layer(CatchPanicLayer::custom(support::panicked))
         .with_state(app)

@@ -14,6 +14,9 @@ use crate::Engine;
 /// Bytes of a webhook signing key, before they are written as hex.
 const SIGNING_KEY_BYTES: usize = 32;
 
+/// Scopes of the keys that an operator starts with.
+const ALL_SCOPES: &str = r#"["environment:*","account:*"]"#;
+
 /// Most variables of an environment, and most bytes of one value: functions read all of them at once.
 const MAX_VARIABLES: usize = 1_000;
 const MAX_VARIABLE_BYTES: usize = 64 * 1024;
@@ -230,7 +233,7 @@ async fn add_key(
         pk: engine.ids.int(),
         name: name.to_owned(),
         key: key.clone(),
-        scopes: r#"["environment:*"]"#.to_owned(),
+        scopes: ALL_SCOPES.to_owned(),
     };
     tx.insert_api_key(environment, &row, lookup, engine.clock.now())
         .await
@@ -256,6 +259,18 @@ pub async fn create_key(
             tx.insert_api_key(environment, &row, lookup, now).await?;
             Ok(row)
         })
+        .await
+}
+
+/// Deletes a key; whether there was one. Nodes may honour it for some seconds more.
+pub async fn delete_key(
+    engine: &Engine,
+    environment: EnvironmentPk,
+    key: i64,
+) -> Result<bool, StoreError> {
+    engine
+        .store
+        .write(move |tx| async move { tx.delete_api_key(environment, key).await })
         .await
 }
 

@@ -39,6 +39,8 @@ scopes! {
     ReadEnvironment = "environment:settings:read";
     WriteEnvironment = "environment:settings:write";
     RotateSigningKey = "environment:webhook_signing_key:rotate";
+    CreateKeys = "account:environments:api_keys:create";
+    DeleteKeys = "account:environments:api_keys:delete";
     ReadRecords = "environment:records:read";
     WriteRecords = "environment:records:write";
     ExecuteSyncs = "environment:syncs:execute";
@@ -58,7 +60,7 @@ pub const READ_INTEGRATION_CREDENTIALS: &str = "environment:integrations:read_cr
 /// To see credentials of connections.
 pub const READ_CONNECTION_CREDENTIALS: &str = "environment:connections:read_credentials";
 
-/// Whether a list of scopes covers a scope: equal, or by the prefix before a final `*`.
+/// Whether a list of scopes covers a scope (or a star of scopes): equal, or by the prefix before a final `*`.
 pub fn covers(held: &[String], wanted: &str) -> bool {
     held.iter().any(|scope| match scope.strip_suffix(":*") {
         Some(prefix) => wanted

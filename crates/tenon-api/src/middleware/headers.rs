@@ -7,6 +7,8 @@ use axum::{
     response::Response,
 };
 
+use crate::body;
+
 const SECURITY: [(HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "SAMEORIGIN"),
@@ -20,13 +22,17 @@ const SECURITY: [(HeaderName, &str); 4] = [
 /// Adds the security headers where an answer does not bring its own, and spells the charset of our JSON as the
 /// reference does. What the proxy passes on keeps its type.
 pub(crate) async fn add(request: Request, next: Next) -> Response {
-    let proxied = request.uri().path().starts_with("/proxy");
+    let proxied = body::starts_with(request.uri().path(), "/proxy");
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in SECURITY {
         headers
             .entry(name)
             .or_insert(HeaderValue::from_static(value));
+    }
+    // Which methods a path takes is not told: a wrong one is a page that does not exist.
+    if !proxied {
+        headers.remove(header::ALLOW);
     }
     let plain_json = headers
         .get(header::CONTENT_TYPE)

@@ -1,5 +1,6 @@
 //! The environment of the caller: settings, variables, signing key.
 
+mod api_keys;
 mod get;
 mod patch;
 mod rotate_signing_key;
@@ -8,7 +9,7 @@ mod variables;
 use axum::{
     Router,
     http::StatusCode,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use tenon_engine::environments::EnvironmentError;
 
@@ -17,6 +18,11 @@ use crate::{ApiError, App, ErrorCode};
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/environment", get(get::get).patch(patch::patch))
+        .route(
+            "/environment/api-keys",
+            get(api_keys::list).post(api_keys::create),
+        )
+        .route("/environment/api-keys/{id}", delete(api_keys::delete))
         .route(
             "/environment/webhook-signing-key/rotate",
             post(rotate_signing_key::rotate),

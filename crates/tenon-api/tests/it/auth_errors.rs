@@ -123,3 +123,43 @@ async fn another_environment_is_another_world() {
         .await;
     assert_eq!(answer.refusal(), "400 unknown_provider_config");
 }
+
+#[tokio::test]
+async fn keys_are_made_and_unmade_by_those_who_may() {
+    let app = TestApp::start().await;
+    let body = json!({"name": "reader", "scopes": ["environment:connections:*", "account:environments:api_keys:create"]});
+    let made = app.post("/environment/api-keys", body).await;
+    assert_eq!(made.status(), 201);
+    let data = made.json()["data"].clone();
+    let key = data["key"].as_str().unwrap().to_owned();
+    let get = |path: &'static str| app.anonymous("GET", path).bearer(&key).send();
+    assert_eq!(get("/connections").await.status(), 200);
+    assert_eq!(get("/integrations").await.refusal(), "403 forbidden");
+    assert!(!get("/environment/api-keys").await.text().contains(&key));
+
+    let more = json!({"name": "more", "scopes": ["environment:*"]});
+    let refused = app
+        .anonymous("POST", "/environment/api-keys")
+        .bearer(&key)
+        .json(&more)
+        .send()
+        .await;
+    assert_eq!(
+        refused.refusal(),
+        "403 forbidden",
+        "a key cannot give what it has not got"
+    );
+
+    let path = format!("/environment/api-keys/{}", data["id"]);
+    assert_eq!(
+        app.anonymous("DELETE", &path)
+            .bearer(&key)
+            .send()
+            .await
+            .refusal(),
+        "403 forbidden"
+    );
+    assert_eq!(app.delete(&path).await.json(), json!({"success": true}));
+    assert_eq!(get("/connections").await.refusal(), "401 unknown_account");
+    assert_eq!(app.delete(&path).await.refusal(), "404 not_found");
+}

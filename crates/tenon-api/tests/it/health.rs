@@ -195,3 +195,21 @@ async fn requests_are_unlimited_unless_the_operator_sets_a_number() {
     app.clock.advance(std::time::Duration::from_secs(60));
     assert_eq!(app.get("/integrations").await.status(), 200);
 }
+
+#[tokio::test]
+async fn command_lines_may_report_themselves() {
+    let app = TestApp::start().await;
+    let send = |device: &str| {
+        let body =
+            serde_json::json!({"deviceId": device, "event": "cli:deploy", "ephemeral": false});
+        app.anonymous("POST", "/cli/telemetry").json(&body).send()
+    };
+    assert_eq!(
+        send("d").await.refusal(),
+        "400 invalid_body | invalid_format deviceId"
+    );
+    assert_eq!(
+        send("00000000-0000-4000-8000-000000000000").await.status(),
+        204
+    );
+}

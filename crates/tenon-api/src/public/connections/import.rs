@@ -8,6 +8,7 @@ use tenon_core::{
     names::ConnectionId,
 };
 use tenon_engine::{
+    auth::issue,
     connections::{
         self, NewConnection,
         tags::{self, EndUser},
@@ -73,7 +74,6 @@ pub(super) async fn import(
         })?;
     let credentials = usable(&app, &integration, &provider, &import).await?;
     let labelled = import.end_user.is_some() || import.tags.is_some();
-    let connection_config = with_installation(&import);
     let metadata = match import.metadata {
         // A new import without metadata has empty metadata, not none.
         None if is_new(
@@ -98,7 +98,7 @@ pub(super) async fn import(
             auth_mode: provider.auth_mode,
             connection_id: import.connection_id,
             credentials: Secret::new(credentials.clone()),
-            connection_config,
+            connection_config: import.connection_config,
             metadata,
             tags: labelled.then(|| tags::merged(import.end_user.as_ref(), import.tags.as_ref())),
             end_user: import.end_user,
@@ -108,7 +108,9 @@ pub(super) async fn import(
         },
     )
     .await?;
-    let full = Full::stored(&saved.connection, credentials, Moment::Zulu)?;
+    let mut shown = credentials;
+    shown.shift_remove(issue::INSTALLATION);
+    let full = Full::stored(&saved.connection, shown, Moment::Zulu)?;
     Ok((StatusCode::CREATED, Json(full)))
 }
 
@@ -175,8 +177,8 @@ async fn usable(
             given.mode, provider.auth_mode
         )));
     }
-    if let Some((app_id, installation)) = given.installation() {
-        return app_credentials(app, integration, app_id, installation).await;
+    if let Some(installation) = given.installation() {
+        return app_credentials(app, integration, provider, installation).await;
     }
     let empty = Map::new();
     let config = import.connection_config.as_ref().unwrap_or(&empty);
@@ -220,25 +222,22 @@ async fn verify(
 pub(super) async fn app_credentials(
     app: &App,
     integration: &IntegrationRow,
-    app_id: &str,
+    provider: &Provider,
     installation: &str,
 ) -> Result<CredentialsJson, ApiError> {
-    let _ = (app, integration, app_id, installation);
-    Err(ApiError::bad_request(
-        ErrorCode::InvalidAuthMode,
-        "connections of installed apps cannot be imported yet",
-    ))
-}
-
-/// Installed apps are known by their installation afterwards.
-fn with_installation(import: &Import) -> Option<Map<String, Value>> {
-    let Some((app_id, installation)) = import.credentials.installation() else {
-        return import.connection_config.clone();
+    let config = Map::new();
+    let party = issue::Party {
+        engine: &app.engine,
+        provider,
+        integration,
+        connection_config: &config,
     };
-    let mut config = import.connection_config.clone().unwrap_or_default();
-    config.insert("app_id".to_owned(), app_id.into());
-    config.insert("installation_id".to_owned(), installation.into());
-    Some(config)
+    let mut given = Map::new();
+    given.insert(issue::INSTALLATION.to_owned(), installation.into());
+    issue::issue(party, AuthMode::App, &given)
+        .await
+        .map(|issued| issued.credentials)
+        .map_err(|failure| ApiError::bad_request(ErrorCode::RequestTokenExternalError, &failure))
 }
 
 async fn is_new(

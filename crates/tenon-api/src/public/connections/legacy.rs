@@ -64,17 +64,12 @@ pub(super) async fn import(
             .map_err(ApiError::invalid_body)?,
     };
     let now = app.engine.clock.now();
-    let mut config = object(&flat, "connection_config")?;
     let credentials = match provider.auth_mode {
         AuthMode::App => {
-            let (app_id, installation) = (
-                required(&flat, "app_id", ErrorCode::MissingAppId)?,
-                required(&flat, "installation_id", ErrorCode::MissingInstallationId)?,
-            );
-            config
-                .get_or_insert_default()
-                .insert("installation_id".to_owned(), installation.as_str().into());
-            app_credentials(&app, &integration, &app_id, &installation).await?
+            required(&flat, "app_id", ErrorCode::MissingAppId)?;
+            let installation =
+                required(&flat, "installation_id", ErrorCode::MissingInstallationId)?;
+            app_credentials(&app, &integration, &provider, &installation).await?
         }
         mode => credentials(mode, &flat, now)?,
     };
@@ -86,7 +81,7 @@ pub(super) async fn import(
         credentials,
     );
     let new = NewConnection {
-        connection_config: config,
+        connection_config: object(&flat, "connection_config")?,
         metadata: object(&flat, "metadata")?,
         ..new
     };

@@ -27,17 +27,43 @@ pub(super) async fn get(
         .find_integration(caller.environment, key)
         .await?;
     let integration = found.ok_or_else(|| unknown(key, &caller.holder.environment_name))?;
+    let (syncs, actions) = functions(&app, &integration).await?;
     let wanted = query.text("include_creds") == Some("true");
     if !wanted || !caller.has(scope::READ_INTEGRATION_CREDENTIALS) {
         return Ok(Json(json!({"config": {
             "unique_key": integration.unique_key,
             "provider": integration.provider,
-            "syncs": [],
-            "actions": [],
+            "syncs": syncs,
+            "actions": actions,
         }})));
     }
     let url = webhook_url(&app, &caller.holder.environment_uuid, &integration);
-    full(&app, &integration, url).await.map(Json)
+    let mut answer = full(&app, &integration, url).await?;
+    answer["config"]["syncs"] = syncs.into();
+    answer["config"]["actions"] = actions.into();
+    Ok(Json(answer))
+}
+
+/// Deployed syncs and actions in short.
+async fn functions(
+    app: &App,
+    integration: &IntegrationRow,
+) -> Result<(Vec<Value>, Vec<Value>), ApiError> {
+    let deployed = app
+        .engine
+        .reader()
+        .functions_of_integration(integration.pk)
+        .await?;
+    let (mut syncs, mut actions) = (Vec::new(), Vec::new());
+    for function in deployed {
+        let list = match function.kind.as_str() {
+            "sync" => &mut syncs,
+            "action" => &mut actions,
+            _ => continue,
+        };
+        list.push(json!({"name": function.name, "created_at": function.created_at.iso_millis()}));
+    }
+    Ok((syncs, actions))
 }
 
 /// The refusal that older routes share.
@@ -79,8 +105,6 @@ async fn full(
         "app_link": integration.app_link,
         "auth_mode": provider.as_ref().map(|provider| provider.auth_mode),
         "created_at": integration.created_at.iso_millis(),
-        "syncs": [],
-        "actions": [],
         "has_webhook": webhook_url.is_some(),
         "webhook_secret": custom.get(WEBHOOK_SECRET).filter(|_| user_defined),
         "webhook_url": webhook_url,

@@ -18,7 +18,7 @@ use crate::auth::{
 const JWT_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 /// The credential member that says which installation this is; kept with the credentials, never shown.
-pub(crate) const INSTALLATION: &str = "installation_id";
+pub const INSTALLATION: &str = "installation_id";
 
 /// Asks for an installation token. The installation comes from `given` or from the connection config.
 pub(super) async fn issue(

@@ -22,7 +22,7 @@ use tenon_store::integrations::IntegrationRow;
 use super::request::TokenFailure;
 use crate::Engine;
 
-pub(crate) use app::INSTALLATION;
+pub use app::INSTALLATION;
 pub use oauth2::{CodeGrant, exchange};
 pub(crate) use vars::Vars;
 

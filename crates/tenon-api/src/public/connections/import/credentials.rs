@@ -37,11 +37,10 @@ impl Given {
         Some(Self { mode, fields })
     }
 
-    /// App id and installation, where a token has to be fetched.
-    pub(super) fn installation(&self) -> Option<(&str, &str)> {
-        let text = |name: &str| self.fields.get(name)?.as_str();
+    /// The installation, where a token has to be fetched for it.
+    pub(super) fn installation(&self) -> Option<&str> {
         match self.mode {
-            AuthMode::App | AuthMode::Custom => Some((text("app_id")?, text("installation_id")?)),
+            AuthMode::App | AuthMode::Custom => self.fields.get("installation_id")?.as_str(),
             _ => None,
         }
     }
