@@ -6,7 +6,6 @@ use crate::App;
 
 pub mod action;
 pub mod auth;
-pub mod cli;
 pub mod connect;
 pub mod connections;
 pub mod deploy;
@@ -37,5 +36,4 @@ pub(crate) fn routes() -> Router<App> {
         .merge(oauth::routes())
         .merge(auth::routes())
         .merge(records::routes())
-        .merge(cli::routes())
 }
