@@ -103,6 +103,10 @@ codes! {
     // Proxy
     BaseUrlOverrideNotAllowed = "base_url_override_not_allowed",
     MissingBaseApiUrl = "missing_base_api_url",
+    MissingApiUrl = "missing_api_url",
+    UnknownProvider = "unknown_provider",
+    UnsupportedAuth = "unsupported_auth",
+    InvalidCertificateOrKeyFormat = "invalid_certificate_or_key_format",
     // Functions
     UnknownSync = "unknown_sync",
     NoSyncsFound = "no_syncs_found",

@@ -10,11 +10,13 @@ pub mod connect;
 pub mod connections;
 pub mod deploy;
 pub mod environment;
+pub mod events;
 pub mod functions;
 pub mod health;
 pub mod integrations;
 pub mod oauth;
 pub mod providers;
+pub mod proxy;
 pub mod records;
 pub mod sync;
 pub mod v1;
@@ -30,6 +32,8 @@ pub(crate) fn routes() -> Router<App> {
         .merge(action::routes())
         .merge(environment::routes())
         .merge(providers::routes())
+        .merge(proxy::routes())
+        .merge(events::routes())
         .merge(integrations::routes())
         .merge(connections::routes())
         .merge(connect::routes())

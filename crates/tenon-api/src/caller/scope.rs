@@ -51,6 +51,7 @@ scopes! {
     ExecuteActions = "environment:actions:execute";
     Deploy = "environment:deploy";
     ReadEvents = "environment:events:read";
+    ReplayWebhooks = "environment:webhooks:replay";
     ReadOperations = "environment:operations:read";
 }
 

@@ -7,8 +7,6 @@ use axum::{
     response::Response,
 };
 
-use crate::body;
-
 const SECURITY: [(HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "SAMEORIGIN"),
@@ -19,11 +17,15 @@ const SECURITY: [(HeaderName, &str); 4] = [
     (header::REFERRER_POLICY, "strict-origin"),
 ];
 
+/// Marks an answer that a provider gave: it keeps its type as it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Proxied;
+
 /// Adds the security headers where an answer does not bring its own, and spells the charset of our JSON as the
 /// reference does. What the proxy passes on keeps its type.
 pub(crate) async fn add(request: Request, next: Next) -> Response {
-    let proxied = body::starts_with(request.uri().path(), "/proxy");
     let mut response = next.run(request).await;
+    let proxied = response.extensions().get::<Proxied>().is_some();
     let headers = response.headers_mut();
     for (name, value) in SECURITY {
         headers

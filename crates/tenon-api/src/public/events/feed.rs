@@ -1,0 +1,79 @@
+//! Events in the order of their commits.
+
+use axum::{Json, extract::State};
+use serde::Serialize;
+use serde_json::{Value, value::RawValue};
+use tenon_core::limits;
+use tenon_engine::delivery;
+use tenon_store::delivery::FeedEvent;
+
+use crate::{
+    ApiError, App,
+    caller::{Caller, scope},
+    query::Query,
+};
+
+/// Events of a page unless the caller says otherwise.
+const DEFAULT_LIMIT: i64 = 100;
+
+/// A page of events.
+#[derive(Debug, Serialize)]
+pub(super) struct Body {
+    events: Vec<Event>,
+    /// Where to go on, also when nothing is there yet.
+    next_cursor: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Event {
+    /// The `webhook-id` of its deliveries.
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    created_at: String,
+    cursor: String,
+    /// What the webhook says, byte for byte.
+    payload: Box<RawValue>,
+}
+
+impl From<FeedEvent> for Event {
+    fn from(event: FeedEvent) -> Self {
+        let payload = String::from_utf8_lossy(&event.body).into_owned();
+        Self {
+            id: event.id,
+            kind: event.kind,
+            created_at: event.created_at.iso_millis(),
+            cursor: event.position.to_string(),
+            payload: RawValue::from_string(payload).unwrap_or_else(|error| {
+                let text = Value::from(error.to_string()).to_string();
+                RawValue::from_string(text).unwrap_or_default()
+            }),
+        }
+    }
+}
+
+/// `GET /events?cursor&limit`: whoever saw a cursor never misses a later event.
+pub(super) async fn feed(
+    State(app): State<App>,
+    caller: Caller<scope::ReadEvents>,
+    query: Query,
+) -> Result<Json<Body>, ApiError> {
+    let (cursor, limit) = checked(&query)?;
+    let events = delivery::events_after(&app.engine, caller.environment, cursor, limit).await?;
+    let next_cursor = events.last().map_or(cursor, |event| event.position);
+    Ok(Json(Body {
+        events: events.into_iter().map(Event::from).collect(),
+        next_cursor: next_cursor.to_string(),
+    }))
+}
+
+fn checked(query: &Query) -> Result<(i64, i64), ApiError> {
+    let input = query.input();
+    let object = input.object();
+    let cursor = object.optional("cursor").integer_text(0, i64::MAX);
+    let limit = object.optional("limit").integer_text(1, limits::PAGE);
+    object.strict();
+    drop(object);
+    input.finish()?;
+    Ok((cursor.unwrap_or(0), limit.unwrap_or(DEFAULT_LIMIT)))
+}
