@@ -56,7 +56,7 @@ crate::statements! {
     SYNCS_TO_DROP_OF_CONNECTION = "
         SELECT s.pk, sc.active_task_pk FROM sync s JOIN schedule sc ON sc.sync_pk = s.pk
         WHERE s.connection_pk = $1 AND s.deleted_at_us IS NULL ORDER BY s.pk";
-    MODEL_COUNTS = "SELECT model, records FROM model_count WHERE connection_pk = $1";
+    MODEL_COUNTS = "SELECT model, records FROM model_head WHERE connection_pk = $1";
     SYNC_DELETE = "UPDATE sync SET deleted_at_us = $2 WHERE pk = $1 AND deleted_at_us IS NULL";
     SCHEDULE_DELETE = "UPDATE schedule SET state = 'DELETED', active_task_pk = NULL WHERE sync_pk = $1";
     SCHEDULE_STATE = "UPDATE schedule SET state = $2 WHERE pk = $1 AND state <> 'DELETED'";
