@@ -1,3 +1,5 @@
 //! What the engine does, seen from outside.
 
 mod egress;
+mod records;
+mod world;

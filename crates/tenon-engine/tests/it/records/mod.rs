@@ -1,0 +1,6 @@
+//! Records (records.md), on both databases.
+
+mod announce;
+mod read;
+mod track;
+mod write;
