@@ -72,6 +72,7 @@ impl World {
             sockets: Sockets::default(),
             work: Arc::default(),
             refreshes: Default::default(),
+            proxy: Default::default(),
         });
         let environment = environments::ensure(&engine, "dev").await.unwrap().pk;
         Self {
