@@ -64,11 +64,10 @@ impl SourceMap {
             .mappings
             .partition_point(|mapping| (mapping.line, mapping.column) <= (line, column));
         let before = after.checked_sub(1).map(|index| self.mappings[index]);
-        // A place before the first mapping of its line belongs to that mapping: engines report the start of a statement.
+        // Lines of ours stand before the code they serve, and the engine now and then names the line it was on last.
         let mapping = before
             .filter(|mapping| mapping.line == line)
-            .or_else(|| self.mappings.get(after).copied())
-            .filter(|mapping| mapping.line == line)?;
+            .or_else(|| self.mappings.get(after).copied())?;
         Some(Place {
             file: self.sources.get(mapping.source as usize)?.clone(),
             line: mapping.source_line + 1,
@@ -204,7 +203,8 @@ mod tests {
         assert_eq!(map().locate(1, 8), place("a.ts", 11, 3));
         assert_eq!(map().locate(1, 1), place("a.ts", 11, 3));
         assert_eq!(map().locate(1, 99), place("b.ts", 1, 1));
-        assert_eq!(map().locate(2, 1), None);
+        assert_eq!(map().locate(2, 1), place("a.ts", 1001, 71));
+        assert_eq!(map().locate(5, 1), None);
         assert_eq!(map().locate(4, 21), place("a.ts", 4, 1));
     }
 }

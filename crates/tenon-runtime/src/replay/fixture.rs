@@ -59,6 +59,13 @@ impl Fixture {
         })
     }
 
+    /// The same with other answers of the SDK.
+    #[must_use]
+    pub fn with_answers(mut self, answers: Map<String, Value>) -> Self {
+        self.nango.extend(answers);
+        self
+    }
+
     /// Input of an action.
     pub fn input(&self) -> Option<&Value> {
         self.input.as_ref()

@@ -64,7 +64,8 @@ impl ReplayHost {
     fn recorded(&self, member: &str) -> Result<HostReply, HostError> {
         match self.fixture.answer(member) {
             Some(value) => Ok(HostReply::Json(value.clone())),
-            None => Err(plain(format!("the fixture has no data for `{member}`"))),
+            // Functions are written that look at this text (functions.md, 5.5).
+            None => Err(plain(format!("Missing mock data for {member}"))),
         }
     }
 }
@@ -148,7 +149,7 @@ fn unknown(request: &Identity) -> String {
         .map_or_else(String::new, |data| format!(" with data {}", shown(data)));
     let hash = request.hash();
     format!(
-        "no recorded answer for {method} /{}{query}{data} (hash {hash})",
+        "No mock found for {method} {}{query}{data} with hash {hash}",
         request.endpoint
     )
 }

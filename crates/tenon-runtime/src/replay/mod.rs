@@ -6,6 +6,7 @@ mod host;
 mod identity;
 mod json_text;
 mod judge;
+mod overrides;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use tenon_core::{
 
 pub use fixture::{Fixture, FixtureError};
 pub use judge::Difference;
+pub use overrides::Overrides;
 
 use host::ReplayHost;
 

@@ -90,7 +90,7 @@ fn an_unknown_request_is_named() {
     assert_eq!(ran.code, 1);
     assert!(
         ran.out
-            .contains(r#"no recorded answer for PUT /tickets/7 with data {"state":"shut"} (hash "#),
+            .contains(r#"No mock found for PUT tickets/7 with data {"state":"shut"} with hash "#),
         "{}",
         ran.out
     );
@@ -144,32 +144,64 @@ fn what_is_left_out_is_named() {
         "{}",
         lines[3]
     );
-    assert_eq!(
-        project.run(&["test", "--integration", "desk-sandbox"]).out,
-        "2 passed, 0 failed\n"
+    let ran = project.run(&["test", "--integration", "desk-sandbox"]);
+    assert!(
+        ran.out.ends_with("\n2 passed, 0 failed, 2 skipped\n"),
+        "{}",
+        ran.out
     );
+}
+
+#[test]
+fn clock_and_connection_of_a_test_are_honoured() {
+    let project = project();
+    let timed = CLOSE.replace("at: undefined", "at: new Date().toISOString()").replace(
+        "const response",
+        "const { connection_config } = await nango.getConnection(); if (connection_config.side !== 'left') throw new Error('wrong side');\n const response",
+    );
+    project.write("desk/actions/close-ticket.ts", &timed);
+    let fixture = CLOSE_FIXTURE.replace(
+        "\"closed\": true",
+        "\"closed\": true, \"at\": \"2026-01-02T03:04:05.000Z\"",
+    );
+    project.write("desk/tests/close-ticket.test.json", &fixture);
+    project.write(
+        "desk/tests/desk-close-ticket.test.ts",
+        "vi.setSystemTime(new Date('2026-01-02T03:04:05Z'));
+         nangoMock.getConnection = vi.fn().mockResolvedValue({ connection_config: { side: 'left' } });",
+    );
+    let ran = project.run(&["test"]);
+    assert_eq!(ran.out, "2 passed, 0 failed\n");
 }
 
 #[test]
 fn tests_with_code_of_their_own_are_told_apart() {
     let project = project();
     project.write(
-        "desk/actions/close-ticket.ts",
-        &CLOSE.replace("at: undefined", "at: new Date().toISOString()"),
-    );
-    project.write(
         "desk/tests/desk-close-ticket.test.ts",
-        "vi.setSystemTime(new Date('2026-01-02T03:04:05Z'));",
+        "await expect(action.exec(nangoMock, input)).rejects.toThrow();",
     );
+    project.write("desk/tests/close-ticket.test.json", "{}");
     let ran = project.run(&["test"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(
         ran.out.contains(
-            "  desk/close-ticket: its test sets the clock\n1 passed, 0 failed, 1 skipped\n"
+            "  desk/close-ticket: its test expects an error\n1 passed, 0 failed, 1 skipped\n"
         ),
         "{}",
         ran.out
     );
+}
+
+#[test]
+fn a_test_tells_which_function_its_fixture_belongs_to() {
+    let project = project();
+    project.write("desk/tests/close-twice.test.json", CLOSE_FIXTURE);
+    project.write(
+        "desk/tests/desk-close-twice.test.ts",
+        "import action from '../actions/close-ticket.js';",
+    );
+    assert_eq!(project.run(&["test"]).out, "3 passed, 0 failed\n");
 }
 
 #[test]

@@ -35,11 +35,7 @@ pub(crate) enum ClientError {
         source: reqwest::Error,
     },
     #[error("{text}")]
-    Refused {
-        status: StatusCode,
-        code: String,
-        text: String,
-    },
+    Refused { text: String },
     #[error("`{url}` answered with something else than a deployment ({status})")]
     Strange { url: String, status: StatusCode },
 }
@@ -99,12 +95,11 @@ impl Client {
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         let bytes = response.bytes().await.map_err(unreachable)?;
-        if let Ok(refusal) = serde_json::from_slice::<Refusal>(&bytes) {
-            let Refusal { error } = refusal;
+        let answer: Option<Value> = serde_json::from_slice(&bytes).ok();
+        if let Some(error) = answer.as_ref().and_then(|answer| answer.get("error")) {
+            let error = Refusal::deserialize(error).unwrap_or_default();
             return Err(ClientError::Refused {
-                status,
                 text: error.told(status),
-                code: error.code,
             });
         }
         match serde_json::from_slice(&bytes) {
@@ -117,13 +112,9 @@ impl Client {
     }
 }
 
-#[derive(Deserialize)]
+/// What stands under `error` of an answer.
+#[derive(Default, Deserialize)]
 struct Refusal {
-    error: RefusalError,
-}
-
-#[derive(Deserialize)]
-struct RefusalError {
     #[serde(default)]
     code: String,
     #[serde(default)]
@@ -140,7 +131,7 @@ struct RefusalIssue {
     path: Vec<Value>,
 }
 
-impl RefusalError {
+impl Refusal {
     fn told(&self, status: StatusCode) -> String {
         let message = self.message.as_deref().unwrap_or("no reason given");
         let mut text = format!(
@@ -157,9 +148,11 @@ impl RefusalError {
                         .map_or_else(|| part.to_string(), str::to_owned)
                 })
                 .collect();
-            text.push_str(
-                &format!("\n  {} {}", path.join("."), issue.message).replace("\n   ", "\n  "),
-            );
+            let place = path.join(".");
+            text.push_str(&format!(
+                "\n  {}",
+                format!("{place} {}", issue.message).trim()
+            ));
         }
         if status == StatusCode::UNAUTHORIZED {
             text.push_str("\nhint: is the secret key that of this environment?");

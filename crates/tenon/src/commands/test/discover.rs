@@ -3,9 +3,11 @@
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use anyhow::{Context as _, bail};
+use regex::Regex;
 use tenon_runtime::compile::{EntryPoint, project::FOLDERS};
 
 const FIXTURE: &str = ".test.json";
@@ -20,6 +22,13 @@ pub(super) struct Case {
 }
 
 impl Case {
+    /// Text of the `.test.ts` beside the fixture.
+    pub(super) fn test(&self) -> Option<String> {
+        let name = self.fixture.file_name()?.to_string_lossy().into_owned();
+        let stem = name.strip_suffix(FIXTURE)?;
+        test_beside(&self.fixture, &self.entry.integration, stem)
+    }
+
     /// `github/issues`.
     pub(super) fn title(&self) -> String {
         format!("{}/{}", self.entry.integration, self.entry.name)
@@ -196,7 +205,7 @@ fn of_integration(place: &Place, integration: &str, function: Option<&str>, foun
     }
 }
 
-/// The function that a fixture is named after: `<name>` or `<integration>-<name>`.
+/// The function that a fixture is named after (`<name>` or `<integration>-<name>`), or that the test beside it imports.
 fn function_of(root: &Path, integration: &str, stem: &str, fixture: &Path) -> Option<EntryPoint> {
     let short = stem
         .strip_prefix(integration)
@@ -216,16 +225,40 @@ fn function_of(root: &Path, integration: &str, stem: &str, fixture: &Path) -> Op
             there.retain(|folder| *folder != "syncs");
         }
         if let Some(folder) = there.first() {
-            return Some(EntryPoint {
-                integration: integration.to_owned(),
-                name: name.to_owned(),
-                folder: (*folder).to_owned(),
-                path: format!("{integration}/{folder}/{name}.ts"),
-                listed: None,
-            });
+            return Some(entry(integration, folder, name));
         }
     }
-    None
+    let test = test_beside(fixture, integration, stem)?;
+    let imported = IMPORTED.captures(&test)?;
+    let found = entry(integration, &imported[1], &imported[2]);
+    root.join(&found.path).is_file().then_some(found)
+}
+
+/// The function that a test imports.
+static IMPORTED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"from\s+['"]\.\./(syncs|actions|on-events)/([^'"/]+?)(?:\.[jt]s)?['"]"#)
+        .expect("the pattern is a constant and is tested")
+});
+
+fn entry(integration: &str, folder: &str, name: &str) -> EntryPoint {
+    EntryPoint {
+        integration: integration.to_owned(),
+        name: name.to_owned(),
+        folder: folder.to_owned(),
+        path: format!("{integration}/{folder}/{name}.ts"),
+        listed: None,
+    }
+}
+
+/// `<integration>-<stem>.test.ts` or `<stem>.test.ts`.
+fn test_beside(fixture: &Path, integration: &str, stem: &str) -> Option<String> {
+    let names = [
+        format!("{integration}-{stem}.test.ts"),
+        format!("{stem}.test.ts"),
+    ];
+    names
+        .iter()
+        .find_map(|name| std::fs::read_to_string(fixture.with_file_name(name)).ok())
 }
 
 fn saves(fixture: &Path) -> bool {

@@ -14,7 +14,7 @@ use tenon_providers::Catalogue;
 use tenon_runtime::{
     WorkerPool, WorkerPoolOptions,
     compile::Project,
-    replay::{Fixture, Replayed, Surroundings, Verdict, replay},
+    replay::{Fixture, Overrides, Replayed, Surroundings, Verdict, replay},
 };
 
 use crate::ui;
@@ -33,9 +33,10 @@ pub(crate) struct Args {
     /// Only fixtures of this function
     #[arg(long, value_name = "NAME")]
     pub(crate) function: Option<String>,
-    /// What `Date` shows inside functions: `now` or an ISO 8601 instant
-    #[arg(long, value_name = "now|ISO", default_value = "now", value_parser = clock)]
-    pub(crate) clock: ClockChoice,
+    /// What `Date` shows inside functions: `now` or an ISO 8601 instant; by default what the test beside a fixture sets,
+    /// else the real time
+    #[arg(long, value_name = "now|ISO", value_parser = clock)]
+    pub(crate) clock: Option<ClockChoice>,
     /// Print results as JSON lines; the closing line goes to standard error
     #[arg(long)]
     pub(crate) json: bool,
@@ -121,7 +122,7 @@ async fn replay_one(
     case: &Case,
     pool: &WorkerPool,
     catalogue: &Catalogue,
-    clock: ClockChoice,
+    clock: Option<ClockChoice>,
 ) -> Outcome {
     let prepared = {
         let case = case.clone();
@@ -133,22 +134,26 @@ async fn replay_one(
         Err(_) => return Outcome::Broken("the compiler stopped".to_owned()),
     };
     let provider = catalogue.find(&case.entry.integration);
+    let test = case.test().unwrap_or_default();
+    let overrides = Overrides::read(&test);
     let surroundings = Surroundings {
         clock: match clock {
-            ClockChoice::Now => None,
-            ClockChoice::Stopped(instant) => Some(instant),
+            None => overrides.clock,
+            Some(ClockChoice::Now) => None,
+            Some(ClockChoice::Stopped(instant)) => Some(instant),
         },
         paginate: provider.map_or(Value::Null, |provider| {
             provider.raw["proxy"]["paginate"].clone()
         }),
     };
+    let fixture = Arc::new(fixture.with_answers(overrides.answers));
     match replay(pool, &function, fixture, &surroundings).await {
         Verdict::Passed => Outcome::Passed,
-        verdict => Outcome::judged(verdict, own_code::reason(case)),
+        verdict => Outcome::judged(verdict, own_code::reason(&test)),
     }
 }
 
-fn prepare(case: &Case) -> Result<(Replayed, Arc<Fixture>), Outcome> {
+fn prepare(case: &Case) -> Result<(Replayed, Fixture), Outcome> {
     let project = Project {
         root: case.root.clone(),
         entries: Vec::new(),
@@ -165,5 +170,5 @@ fn prepare(case: &Case) -> Result<(Replayed, Arc<Fixture>), Outcome> {
         kind: bundled.kind,
         bundle: Bundle::new(bundled.javascript),
     };
-    Ok((function, Arc::new(fixture)))
+    Ok((function, fixture))
 }

@@ -1,10 +1,8 @@
 //! Tests whose `.test.ts` does more than replay its fixture: a replay that fails says little about those.
 
-use std::{fs, path::PathBuf, sync::LazyLock};
+use std::sync::LazyLock;
 
 use regex::Regex;
-
-use super::discover::Case;
 
 /// What such a test does, and how one sees it.
 static SIGNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
@@ -21,49 +19,33 @@ static SIGNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     .collect()
 });
 
-/// What the test beside a fixture does on its own, if anything.
-pub(super) fn reason(case: &Case) -> Option<&'static str> {
-    let text = candidates(case)
-        .iter()
-        .find_map(|path| fs::read_to_string(path).ok())?;
-    sign(&text)
-}
-
-fn sign(text: &str) -> Option<&'static str> {
+/// What a test does on its own, if anything.
+pub(super) fn reason(test: &str) -> Option<&'static str> {
     SIGNS
         .iter()
-        .find(|(pattern, _)| pattern.is_match(text))
+        .find(|(pattern, _)| pattern.is_match(test))
         .map(|(_, reason)| *reason)
-}
-
-fn candidates(case: &Case) -> [PathBuf; 2] {
-    let folder = case.fixture.with_file_name("");
-    let (integration, name) = (&case.entry.integration, &case.entry.name);
-    [
-        folder.join(format!("{integration}-{name}.test.ts")),
-        folder.join(format!("{name}.test.ts")),
-    ]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::sign;
+    use super::reason;
 
     #[test]
-    fn plain_tests_have_no_sign() {
+    fn plain_tests_have_no_reason() {
         let plain = "const nangoMock = new global.vitest.NangoActionMock({ dirname: __dirname, name: 'a', Model: 'A' });
             expect(await action.exec(nangoMock, await nangoMock.getInput())).toEqual(await nangoMock.getOutput());";
-        assert_eq!(sign(plain), None);
+        assert_eq!(reason(plain), None);
         assert_eq!(
-            sign("vi.setSystemTime(new Date(0))"),
+            reason("vi.setSystemTime(new Date(0))"),
             Some("sets the clock")
         );
         assert_eq!(
-            sign("nangoMock.getToken = async () => 'x';"),
+            reason("nangoMock.getToken = async () => 'x';"),
             Some("replaces parts of the mock")
         );
         assert_eq!(
-            sign("await expect(run()).rejects.toThrow()"),
+            reason("await expect(run()).rejects.toThrow()"),
             Some("expects an error")
         );
     }
