@@ -75,6 +75,23 @@ impl SourceMap {
         })
     }
 
+    /// A line of a stack with its place in the source: `at exec (issues.js:12:3)` becomes `at exec (github/syncs/issues.ts:4:9)`.
+    pub fn translate(&self, stack_line: &str) -> String {
+        let open = stack_line.rfind('(').map_or(0, |at| at + 1);
+        let (before, rest) = stack_line.split_at(open);
+        let (place, after) = rest.split_at(rest.find(')').unwrap_or(rest.len()));
+        let mut parts = place.rsplitn(3, ':');
+        let mut number = || parts.next()?.parse::<u32>().ok();
+        let located = match (number(), number()) {
+            (Some(column), Some(line)) => self.locate(line, column),
+            _ => None,
+        };
+        match located {
+            Some(Place { file, line, column }) => format!("{before}{file}:{line}:{column}{after}"),
+            None => stack_line.to_owned(),
+        }
+    }
+
     fn encode(&self) -> String {
         let mut text = String::new();
         let mut line = 0;
@@ -205,6 +222,9 @@ mod tests {
         assert_eq!(map().locate(1, 99), place("b.ts", 1, 1));
         assert_eq!(map().locate(2, 1), place("a.ts", 1001, 71));
         assert_eq!(map().locate(5, 1), None);
+        let line = "at exec (issues.js:1:8)";
+        assert_eq!(map().translate(line), "at exec (a.ts:11:3)");
+        assert_eq!(map().translate("at native"), "at native");
         assert_eq!(map().locate(4, 21), place("a.ts", 4, 1));
     }
 }

@@ -6,9 +6,10 @@
 use std::{
     collections::HashMap,
     ffi::CString,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
+use bytes::Bytes;
 use rquickjs::{Context, Ctx, Function, Runtime, Value, context::intrinsic, qjs};
 
 /// Modules written here, under the names by which they `require` each other.
@@ -46,7 +47,26 @@ pub(crate) type Bytecode = Arc<[u8]>;
 #[derive(Debug, Default)]
 pub(crate) struct Code {
     modules: Mutex<HashMap<&'static str, Bytecode>>,
-    bundles: Mutex<HashMap<String, Bytecode>>,
+    bundles: Mutex<HashMap<String, Arc<Bundle>>>,
+}
+
+/// A bundle that this worker has, compiled at its first use.
+#[derive(Debug)]
+pub(crate) struct Bundle {
+    source: Bytes,
+    file: String,
+    compiled: OnceLock<Result<Bytecode, String>>,
+}
+
+impl Bundle {
+    /// The bytecode; runs that start at the same time wait for the one that compiles.
+    pub(crate) fn bytecode(&self) -> Result<Bytecode, String> {
+        let compile = || match std::str::from_utf8(&self.source) {
+            Ok(source) => compile(source, "exports, require, module", &self.file),
+            Err(_) => Err("it is not UTF-8".to_owned()),
+        };
+        self.compiled.get_or_init(compile).clone()
+    }
 }
 
 impl Code {
@@ -68,8 +88,8 @@ impl Code {
         Some(bytecode)
     }
 
-    /// A bundle that was compiled here before.
-    pub(crate) fn bundle(&self, hash: &str) -> Option<Bytecode> {
+    /// A bundle that came before.
+    pub(crate) fn bundle(&self, hash: &str) -> Option<Arc<Bundle>> {
         self.bundles
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -77,19 +97,18 @@ impl Code {
             .cloned()
     }
 
-    /// Compiles a bundle and keeps it.
-    pub(crate) fn add_bundle(
-        &self,
-        hash: &str,
-        source: &str,
-        file: &str,
-    ) -> Result<Bytecode, String> {
-        let bytecode = compile(source, "exports, require, module", file)?;
+    /// Keeps a bundle for this run and later ones.
+    pub(crate) fn add_bundle(&self, hash: &str, source: Bytes, file: String) -> Arc<Bundle> {
+        let bundle = Arc::new(Bundle {
+            source,
+            file,
+            compiled: OnceLock::new(),
+        });
         self.bundles
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(hash.to_owned(), bytecode.clone());
-        Ok(bytecode)
+            .insert(hash.to_owned(), bundle.clone());
+        bundle
     }
 
     pub(crate) fn forget_bundle(&self, hash: &str) {

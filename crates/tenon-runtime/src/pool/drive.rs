@@ -76,6 +76,7 @@ impl Drive {
     fn start(&mut self, request: RunRequest) -> Result<(), RunOutcome> {
         let process = &self.place.process;
         let javascript = Bytes::from(request.bundle.javascript.as_bytes().to_vec());
+        let _in_order = process.in_order();
         let (learns, forgets) = process.must_learn(&request.bundle.hash, javascript.len());
         for hash in forgets {
             let _ = process.send(0, &ToWorker::Forget { hash });

@@ -35,6 +35,7 @@ pub(super) struct Process {
     out: mpsc::UnboundedSender<Vec<u8>>,
     runs: Mutex<HashMap<RunId, mpsc::UnboundedSender<Vec<u8>>>>,
     known: Mutex<Known>,
+    starts: Mutex<()>,
     gone: AtomicBool,
     started: AtomicU64,
 }
@@ -63,6 +64,7 @@ impl Process {
             out,
             runs: Mutex::default(),
             known: Mutex::default(),
+            starts: Mutex::default(),
             gone: AtomicBool::new(false),
             started: AtomicU64::new(0),
         });
@@ -126,6 +128,12 @@ impl Process {
         // A worker that is gone closes the inbox of the run: that is where its end is seen.
         let _ = self.out.send(frame);
         Ok(())
+    }
+
+    /// Held from [`Process::must_learn`] until the start is sent: a start without source must not overtake the one that
+    /// brings it.
+    pub(super) fn in_order(&self) -> std::sync::MutexGuard<'_, ()> {
+        lock(&self.starts)
     }
 
     /// Whether the source must be sent along; notes that the worker will have it, and what it may forget for it.

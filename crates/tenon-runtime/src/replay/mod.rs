@@ -26,6 +26,8 @@ pub use overrides::Overrides;
 
 use host::ReplayHost;
 
+use crate::compile::source_map::SourceMap;
+
 /// The function that a fixture belongs to.
 #[derive(Clone, Debug)]
 pub struct Replayed {
@@ -93,11 +95,30 @@ pub async fn replay(
                 unknown_requests: seen.unknown_requests,
             }
         }
-        RunOutcome::Failed(failure) => Verdict::Failed {
-            failure,
-            unknown_requests: host.seen().unknown_requests,
-        },
+        RunOutcome::Failed(mut failure) => {
+            translate(&mut failure, &function.bundle);
+            Verdict::Failed {
+                failure,
+                unknown_requests: host.seen().unknown_requests,
+            }
+        }
         RunOutcome::Crashed { detail } => Verdict::Crashed { detail },
+    }
+}
+
+/// Lets the stack point at the source.
+fn translate(failure: &mut RunFailure, bundle: &Bundle) {
+    let stack = failure.payload.get_mut("stacktrace");
+    let Some(lines) = stack.and_then(serde_json::Value::as_array_mut) else {
+        return;
+    };
+    let Some(map) = SourceMap::of_bundle(&bundle.javascript) else {
+        return;
+    };
+    for line in lines {
+        if let Some(text) = line.as_str() {
+            *line = map.translate(text).into();
+        }
     }
 }
 

@@ -10,14 +10,15 @@ use tenon_core::function::{FunctionKind, HostCall, HostError, HostReply};
 
 use super::{link::Link, schedule::Schedule};
 use crate::{
-    isolate::{Isolate, Port, meter::Meter},
+    isolate::{Isolate, Port, code::Bundle, meter::Meter},
     wire::{CallId, FromWorker, RunId, StartRun},
 };
 
 /// What a run is woken for.
 #[derive(Debug)]
 pub(super) enum Event {
-    Start(Box<StartRun>),
+    /// With the bundle, if this worker has it.
+    Start(Box<StartRun>, Option<Arc<Bundle>>),
     Reply(CallId, Result<HostReply, HostError>),
     Timer(u64),
     Deadline,
@@ -40,7 +41,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(start: Box<StartRun>) -> Self {
+    pub(super) fn new(start: Box<StartRun>, bundle: Option<Arc<Bundle>>) -> Self {
         let now = Instant::now();
         Self {
             action: start.kind == FunctionKind::Action,
@@ -50,7 +51,7 @@ impl Run {
             deadline: now
                 .checked_add(start.limits.run)
                 .unwrap_or_else(|| now + Duration::from_secs(365 * 86_400)),
-            inbox: VecDeque::from([Event::Start(start)]),
+            inbox: VecDeque::from([Event::Start(start, bundle)]),
             meter: None,
             cancelled: false,
             killed: false,

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     isolate::{
         Isolate, JS_STACK_BYTES, Step,
-        code::{Bytecode, Code},
+        code::{Bundle, Code},
         failed,
     },
     wire::{CallId, Ending, FromWorker, RunId, StartRun},
@@ -99,9 +99,18 @@ impl Schedule {
         self.one_more_thread(&mut state);
     }
 
-    pub(super) fn start(self: &Arc<Self>, run: RunId, start: Box<StartRun>) {
+    /// Frames come in order, threads do not: the bundle is looked up here, so that a run whose frame has no source finds
+    /// what the frame before it brought, whichever thread comes first and whatever is forgotten later.
+    pub(super) fn start(self: &Arc<Self>, run: RunId, mut start: Box<StartRun>) {
+        let bundle = match start.javascript.take() {
+            Some(source) => {
+                let file = format!("{}.js", start.context.function);
+                Some(self.code.add_bundle(&start.hash, source, file))
+            }
+            None => self.code.bundle(&start.hash),
+        };
         let mut state = self.state();
-        let new = Run::new(start);
+        let new = Run::new(start, bundle);
         state
             .timers
             .push(Reverse((new.deadline, run, Alarm::Deadline)));
@@ -319,7 +328,7 @@ impl Schedule {
 
     fn step(self: &Arc<Self>, turn: &mut Turn, event: Event) -> Step {
         match (event, &mut turn.isolate) {
-            (Event::Start(start), _) => match self.begin(turn, &start) {
+            (Event::Start(start, bundle), _) => match self.begin(turn, &start, bundle.as_deref()) {
                 Ok(step) => step,
                 Err(ending) => Step::Ended(ending),
             },
@@ -334,8 +343,19 @@ impl Schedule {
         }
     }
 
-    fn begin(self: &Arc<Self>, turn: &mut Turn, start: &StartRun) -> Result<Step, Ending> {
-        let bundle = self.bundle(start)?;
+    fn begin(
+        self: &Arc<Self>,
+        turn: &mut Turn,
+        start: &StartRun,
+        bundle: Option<&Bundle>,
+    ) -> Result<Step, Ending> {
+        let bytecode = match bundle {
+            None => Err("the worker does not have this bundle".to_owned()),
+            Some(bundle) => bundle
+                .bytecode()
+                .map_err(|message| format!("the bundle cannot be compiled: {message}")),
+        };
+        let bytecode = bytecode.map_err(|message| failed("script_internal_error", &message))?;
         let mut isolate = self.fresh(&start.hash)?;
         let meter = isolate.meter();
         meter.set_deadline(turn.deadline);
@@ -357,34 +377,12 @@ impl Schedule {
             link: self.link.clone(),
             schedule: Arc::downgrade(self),
         };
-        let step = isolate.start(start, &bundle, Box::new(outlet));
+        let step = isolate.start(start, &bytecode, Box::new(outlet));
         if isolate.uses_zod() {
             self.state().zod_wanted.insert(start.hash.clone());
         }
         turn.isolate = Some(isolate);
         Ok(step)
-    }
-
-    fn bundle(&self, start: &StartRun) -> Result<Bytecode, Ending> {
-        let Some(source) = &start.javascript else {
-            return self.code.bundle(&start.hash).ok_or_else(|| {
-                failed(
-                    "script_internal_error",
-                    "the worker does not have this bundle",
-                )
-            });
-        };
-        let source = std::str::from_utf8(source)
-            .map_err(|_| failed("script_internal_error", "the bundle is not UTF-8"))?;
-        let file = format!("{}.js", start.context.function);
-        self.code
-            .add_bundle(&start.hash, source, &file)
-            .map_err(|message| {
-                failed(
-                    "script_internal_error",
-                    &format!("the bundle cannot be compiled: {message}"),
-                )
-            })
     }
 
     /// An isolate that nobody used, with zod if this bundle wanted it before.

@@ -98,6 +98,23 @@ fn an_unknown_request_is_named() {
 }
 
 #[test]
+fn an_exception_names_its_line() {
+    let project = project();
+    project.write(
+        "desk/mappers/to-ticket.ts",
+        "export function toTicket(raw: any): any {\n    const nothing: any = raw.nothing;\n    return nothing.at(0);\n}\n",
+    );
+    let ran = project.run(&["test", "--function", "tickets"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.out
+            .contains("at toTicket (desk/mappers/to-ticket.ts:3:"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
 fn code_that_does_not_compile_fails_its_fixture() {
     let project = project();
     project.write(
