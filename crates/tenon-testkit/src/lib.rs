@@ -4,6 +4,7 @@
 //! [`store_test!`] and run on both databases.
 
 mod clock;
+pub mod oauth;
 mod postgres;
 mod store;
 pub mod upstream;

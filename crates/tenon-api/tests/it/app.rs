@@ -126,6 +126,30 @@ impl TestApp {
         }
     }
 
+    /// Another node on the same store and clock, with a memory of its own.
+    pub(crate) fn node(&self, name: &str) -> Engine {
+        let engine = &self.engine;
+        Engine::new(EngineParts {
+            store: engine.store.clone(),
+            catalogue: Arc::clone(&engine.catalogue),
+            egress: engine.egress.clone(),
+            runner: Arc::clone(&engine.runner),
+            operations: engine.operations.clone(),
+            settings: Settings {
+                node: name.to_owned(),
+                ..engine.settings.clone()
+            },
+            clock: Arc::clone(&engine.clock),
+            random: Arc::clone(&engine.random),
+            ids: engine.ids.clone(),
+            signals: Arc::default(),
+            sockets: Sockets::default(),
+            work: Arc::default(),
+            refreshes: Default::default(),
+            proxy: Default::default(),
+        })
+    }
+
     /// A request with the secret key.
     pub(crate) fn request(&self, method: &str, path: &str) -> Request {
         let key = format!("Bearer {}", self.secret_key.expose());

@@ -1,6 +1,7 @@
 //! The public API, tested through the door that clients use.
 
 mod app;
+mod auth;
 mod auth_errors;
 mod connect_sessions;
 mod connections;

@@ -179,6 +179,9 @@ impl Visitor {
             None => self.user_scope,
         };
         let user_scope = user_scope.filter(|scope| !scope.is_empty());
+        if let Some(user_scope) = &user_scope {
+            connection_config.insert("user_scope".to_owned(), user_scope.as_str().into());
+        }
         let scopes_override = connection_config
             .get("oauth_scopes_override")
             .and_then(scopes);

@@ -97,13 +97,10 @@ fn page(app: &App, status: StatusCode, title: &str, text: &str, message: &Value)
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'"
     );
-    let headers: [(HeaderName, HeaderValue); 2] = [
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_str(&policy)
-                .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'")),
-        ),
-    ];
-    (status, headers, Html(page.into_string())).into_response()
+    let policy: (HeaderName, HeaderValue) = (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_str(&policy)
+            .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'")),
+    );
+    (status, [policy], Html(page.into_string())).into_response()
 }
