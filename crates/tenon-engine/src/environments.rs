@@ -170,27 +170,39 @@ async fn create(
     Ok(environment)
 }
 
-/// Replaces who may start flows with the public key.
-pub async fn set_public_key_auth(
+/// Changes to who may start flows in browsers, and where providers send them back; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct PublicAccessPatch {
+    pub auth: Option<PublicKeyAuth>,
+    pub hmac_key: Option<Secret>,
+    /// `Some(None)` goes back to this server's own address.
+    pub callback_url: Option<Option<String>>,
+}
+
+/// Changes who may start flows in browsers. Returns the environment as it is afterwards.
+pub async fn patch_public_access(
     engine: &Engine,
     environment: EnvironmentPk,
-    auth: PublicKeyAuth,
-    hmac_key: Option<Secret>,
-) -> Result<(), EnvironmentError> {
-    let now = engine.clock.now();
+    patch: PublicAccessPatch,
+) -> Result<EnvironmentRow, EnvironmentError> {
+    let (now, fresh_key) = (engine.clock.now(), engine.ids.hex(SIGNING_KEY_BYTES));
     engine
         .store
         .write(move |tx| async move {
-            let mut row = tx
-                .find_environment(environment)
-                .await?
-                .ok_or(EnvironmentError::Unknown)?;
-            row.public_key_auth = auth.as_str().to_owned();
-            row.hmac_enabled = auth == PublicKeyAuth::Hmac;
-            row.hmac_key = hmac_key.or(row.hmac_key);
+            let found = tx.find_environment(environment).await?;
+            let mut row = found.ok_or(EnvironmentError::Unknown)?;
+            if let Some(auth) = patch.auth {
+                row.public_key_auth = auth.as_str().to_owned();
+                row.hmac_enabled = auth == PublicKeyAuth::Hmac;
+            }
+            row.hmac_key = patch.hmac_key.or(row.hmac_key);
+            if row.hmac_enabled && row.hmac_key.is_none() {
+                row.hmac_key = Some(Secret::new(fresh_key));
+            }
+            row.callback_url = patch.callback_url.unwrap_or(row.callback_url);
             tx.set_public_access(environment, &access_of(&row), now)
                 .await?;
-            Ok(())
+            Ok(row)
         })
         .await
 }

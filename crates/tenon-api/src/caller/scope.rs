@@ -39,6 +39,7 @@ scopes! {
     ReadEnvironment = "environment:settings:read";
     WriteEnvironment = "environment:settings:write";
     RotateSigningKey = "environment:webhook_signing_key:rotate";
+    CreateEnvironments = "account:environments:create";
     CreateKeys = "account:environments:api_keys:create";
     DeleteKeys = "account:environments:api_keys:delete";
     ReadRecords = "environment:records:read";

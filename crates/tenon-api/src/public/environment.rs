@@ -1,8 +1,10 @@
 //! The environment of the caller: settings, variables, signing key.
 
 mod api_keys;
+mod create;
 mod get;
 mod patch;
+mod public_access;
 mod rotate_signing_key;
 mod variables;
 
@@ -21,6 +23,11 @@ pub(crate) fn routes() -> Router<App> {
         .route(
             "/environment/api-keys",
             get(api_keys::list).post(api_keys::create),
+        )
+        .route("/environments", post(create::create))
+        .route(
+            "/environment/public-access",
+            get(public_access::get).patch(public_access::patch),
         )
         .route("/environment/api-keys/{id}", delete(api_keys::delete))
         .route(

@@ -162,3 +162,64 @@ async fn only_environments_to_try_things_in_take_bare_public_keys() {
             .is_err()
     );
 }
+
+#[tokio::test]
+async fn public_access_can_be_tightened_and_its_key_read() {
+    let app = TestApp::start().await;
+    let read = app.get("/environment/public-access").await.json()["data"].clone();
+    assert_eq!(
+        (&read["public_key_auth"], &read["hmac_key"]),
+        (&json!("open"), &json!(null))
+    );
+    let body = json!({"public_key_auth": "hmac", "callback_url": "https://app.test/back"});
+    let tight = app.patch("/environment/public-access", body).await.json()["data"].clone();
+    assert_eq!(tight["hmac_key"].as_str().unwrap().len(), 64);
+    assert_eq!(tight["callback_url"], "https://app.test/back");
+    let own = app
+        .patch(
+            "/environment/public-access",
+            json!({"hmac_key": "0123456789abcdef", "callback_url": ""}),
+        )
+        .await;
+    assert_eq!(own.json()["data"]["hmac_key"], "0123456789abcdef");
+    assert_eq!(own.json()["data"]["callback_url"], json!(null));
+    let answer = app
+        .patch(
+            "/environment/public-access",
+            json!({"public_key_auth": "maybe", "hmac_key": "short"}),
+        )
+        .await;
+    assert_eq!(
+        answer.refusal(),
+        "400 invalid_body | invalid_value public_key_auth | too_small hmac_key"
+    );
+}
+
+#[tokio::test]
+async fn another_environment_can_be_made_once() {
+    let app = TestApp::start().await;
+    let made = app.post("/environments", json!({"name": "staging"})).await;
+    assert_eq!(made.status(), 201);
+    let key = made.json()["data"]["secret_key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let answer = app
+        .anonymous("GET", "/environment")
+        .bearer(&key)
+        .send()
+        .await;
+    assert_eq!(answer.json()["data"]["name"], "staging");
+    assert_eq!(
+        app.post("/environments", json!({"name": "staging"}))
+            .await
+            .refusal(),
+        "409 conflict"
+    );
+    assert_eq!(
+        app.post("/environments", json!({"name": "Not a name"}))
+            .await
+            .refusal(),
+        "400 invalid_body"
+    );
+}

@@ -10,6 +10,9 @@ use crate::Engine;
 /// How long operations and their lines are kept.
 const KEEP: Duration = Duration::from_secs(15 * 24 * 3600);
 
+/// How long connect sessions are kept beyond their end.
+const KEEP_SESSIONS: Duration = Duration::from_secs(31 * 24 * 3600);
+
 /// Pause between rounds; each round deletes at most [`SLICE`] operations, so that no transaction grows with the table.
 const PAUSE: Duration = Duration::from_secs(60);
 
@@ -34,14 +37,15 @@ impl Retention {
                 () = self.engine.clock.sleep(PAUSE) => {}
                 () = shutdown.raised() => return,
             }
-            let before = self.engine.clock.now().minus(KEEP);
+            let now = self.engine.clock.now();
+            let (before, sessions_before) = (now.minus(KEEP), now.minus(KEEP_SESSIONS));
             self.engine.operations.messages().delete_before(before);
-            let round = self
-                .engine
-                .store
-                .write(move |tx| async move { tx.delete_operations_before(before, SLICE).await });
+            let round = self.engine.store.write(move |tx| async move {
+                tx.purge_connect_sessions(sessions_before, SLICE).await?;
+                tx.delete_operations_before(before, SLICE).await
+            });
             if let Err(problem) = round.await {
-                warn!("could not delete old operations: {problem}");
+                warn!("could not delete old operations and sessions: {problem}");
             }
         }
     }
