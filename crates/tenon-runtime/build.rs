@@ -126,7 +126,7 @@ fn languages(text: &str) -> String {
         {
             let (name, _) = rest.split_once('"').expect("an export has a quoted name");
             lines.push(format!(
-                "Object.defineProperty(exports, \"{name}\", {{ enumerable: true, get: () => require(\"{module}\").default }});"
+                "Object.defineProperty(exports, \"{name}\", {{ enumerable: true, get: () => {{ const found = require(\"{module}\"); return found.__esModule ? found.default : found; }} }});"
             ));
             path = None;
         }

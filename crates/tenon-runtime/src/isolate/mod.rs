@@ -15,6 +15,7 @@ use crate::wire::{CallId, Ending, StartRun};
 
 pub(crate) mod code;
 mod crypto;
+mod heap;
 mod json;
 pub(crate) mod meter;
 mod native;
@@ -23,6 +24,7 @@ mod text;
 mod url;
 
 use code::{Bytecode, Code};
+use heap::{Counted, Heap};
 use meter::{Meter, Stop};
 
 /// Largest JavaScript stack; threads that run isolates have this much and room for native code.
@@ -74,7 +76,7 @@ pub(crate) struct Bridge {
     modes: RefCell<std::collections::HashMap<CallId, BodyMode>>,
     timers: std::cell::Cell<usize>,
     ending: RefCell<Option<Ending>>,
-    heap_bytes: std::cell::Cell<usize>,
+    heap: Rc<Heap>,
     uses_zod: std::cell::Cell<bool>,
 }
 
@@ -104,8 +106,9 @@ pub(crate) fn enter(ctx: &Ctx<'_>) {
 impl Isolate {
     /// A fresh isolate with our code loaded, and zod too if `with_zod`.
     pub(crate) fn new(code: &Arc<Code>, with_zod: bool) -> Result<Self, String> {
-        let runtime = Runtime::new().map_err(|error| error.to_string())?;
-        runtime.set_memory_limit(SPARE_HEAP_BYTES);
+        let heap = Heap::new(SPARE_HEAP_BYTES);
+        let runtime =
+            Runtime::new_with_alloc(Counted(heap.clone())).map_err(|error| error.to_string())?;
         runtime.set_max_stack_size(JS_STACK_BYTES);
         runtime.set_gc_threshold(GC_BYTES);
         let meter = Meter::new();
@@ -130,7 +133,7 @@ impl Isolate {
             modes: RefCell::default(),
             timers: std::cell::Cell::new(0),
             ending: RefCell::new(None),
-            heap_bytes: std::cell::Cell::new(SPARE_HEAP_BYTES),
+            heap,
             uses_zod: std::cell::Cell::new(false),
         });
         let entries = context.with(|ctx| {
@@ -167,8 +170,7 @@ impl Isolate {
         self.busy = run.limits.busy;
         self.run = run.limits.run;
         *self.bridge.port.borrow_mut() = Some(port);
-        self.bridge.heap_bytes.set(run.limits.heap_bytes);
-        self.runtime.set_memory_limit(run.limits.heap_bytes);
+        self.bridge.heap.set_limit(run.limits.heap_bytes);
         self.runtime
             .set_max_stack_size(run.limits.stack_bytes.min(JS_STACK_BYTES));
         let Some(start) = self.start.take() else {
@@ -264,11 +266,7 @@ impl Isolate {
 
     /// JavaScript is at its end without having told us how.
     fn lost(&self, message: &str) -> Ending {
-        let usage = self.runtime.memory_usage();
-        let used = usize::try_from(usage.malloc_size).unwrap_or(0);
-        if used.saturating_mul(10) >= self.bridge.heap_bytes.get().saturating_mul(9)
-            || message.contains("out of memory")
-        {
+        if self.bridge.heap.was_refused() {
             return failed(
                 "script_out_of_memory",
                 "the function used more memory than it may",

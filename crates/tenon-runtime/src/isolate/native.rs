@@ -144,16 +144,12 @@ fn life<'js>(ctx: &Ctx<'js>, object: &Object<'js>, bridge: &Rc<Bridge>) -> rquic
     let state = bridge.clone();
     object.set(
         "relax",
-        Function::new(ctx.clone(), move |ctx: Ctx<'js>| {
-            let limit = state.heap_bytes.get() + LAST_WORDS_BYTES;
-            // SAFETY: the context is alive.
-            unsafe {
-                rquickjs::qjs::JS_SetMemoryLimit(
-                    rquickjs::qjs::JS_GetRuntime(ctx.as_raw().as_ptr()),
-                    limit as _,
-                )
-            };
-        })?,
+        Function::new(ctx.clone(), move || state.heap.relax(LAST_WORDS_BYTES))?,
+    )?;
+    let state = bridge.clone();
+    object.set(
+        "isFull",
+        Function::new(ctx.clone(), move || state.heap.was_refused())?,
     )?;
     let state = bridge.clone();
     object.set(

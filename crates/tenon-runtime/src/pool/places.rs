@@ -1,6 +1,7 @@
 //! Which worker a run goes to: places in processes, and when processes come and go.
 
 use std::{
+    collections::HashSet,
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -48,6 +49,8 @@ struct State {
     workers: Vec<Seat>,
     /// Processes that are being started.
     starting: usize,
+    /// Environments for which one of them is meant.
+    waiting: HashSet<EnvironmentPk>,
 }
 
 #[derive(Debug)]
@@ -128,11 +131,19 @@ impl Places {
                     places: self.clone(),
                 });
             }
-            if self.reserve() {
-                self.start_one().await?;
+            if !self.reserve(environment) {
+                freed.await;
                 continue;
             }
-            freed.await;
+            // A task of its own: whoever asked may go away while the process starts.
+            let places = self.clone();
+            let started = tokio::spawn(async move {
+                let started = places.start_one().await;
+                places.state().waiting.remove(&environment);
+                places.freed.notify_waiters();
+                started
+            });
+            started.await.map_err(|_| PlaceError::Closed)??;
         }
     }
 
@@ -171,9 +182,12 @@ impl Places {
         Some(seat.process.clone())
     }
 
-    /// Room for one more process, made by letting go of an idle one if need be.
-    fn reserve(&self) -> bool {
+    /// Room for one more process, made by letting go of an idle one if need be. One at a time for an environment.
+    fn reserve(&self, environment: EnvironmentPk) -> bool {
         let mut state = self.state();
+        if state.waiting.contains(&environment) {
+            return false;
+        }
         if state.workers.len() + state.starting >= self.options.workers.max(1) {
             let Some(idle) = state.workers.iter().position(|seat| seat.active == 0) else {
                 return false;
@@ -182,6 +196,7 @@ impl Places {
             self.bury(seat.process.id);
         }
         state.starting += 1;
+        state.waiting.insert(environment);
         true
     }
 

@@ -1,0 +1,320 @@
+//! Records on their way to the store (functions.md, 2.11).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tenon_core::function::{FunctionRunner, HostCall, HostReply, MergingStrategy, RecordInput};
+
+use crate::common::{TestHost, failed, pool, succeeded, sync, sync_request};
+
+async fn run(body: &str, host: Arc<TestHost>) {
+    succeeded(pool().run(sync_request(&sync(body)), host).await);
+}
+
+/// The records that this body saves, as text.
+async fn saved(records: &str) -> Vec<(String, String)> {
+    let host = TestHost::silent();
+    run(
+        &format!(
+            "if (await nango.batchSave({records}, 'Ticket') !== true) throw new Error('true')"
+        ),
+        host.clone(),
+    )
+    .await;
+    inputs(&host.calls())
+}
+
+fn inputs(calls: &[HostCall]) -> Vec<(String, String)> {
+    let batches = calls.iter().filter_map(|call| match call {
+        HostCall::BatchSave { records, .. } => Some(records),
+        _ => None,
+    });
+    batches
+        .flatten()
+        .map(|RecordInput { id, json }| (id.clone(), String::from_utf8(json.to_vec()).unwrap()))
+        .collect()
+}
+
+fn one(id: &str, json: &str) -> Vec<(String, String)> {
+    vec![(id.to_owned(), json.to_owned())]
+}
+
+#[tokio::test]
+async fn records_are_written_as_json_stringify_writes_them() {
+    let cases = [
+        (
+            "{ id: 1, b: 1, a: [null, undefined, () => 1], u: undefined, f() {} }",
+            "1",
+            r#"{"b":1,"a":[null,null,null]}"#,
+        ),
+        (
+            "{ z: 1, 10: 'x', 2: 'y', id: 'i', '-1': 0 }",
+            "i",
+            r#"{"2":"y","10":"x","z":1,"-1":0}"#,
+        ),
+        (
+            "{ id: 'n', a: -0, b: 1e21, c: 1e-7, d: NaN, e: Infinity, f: 0.1 + 0.2, g: 123456789012345680000 }",
+            "n",
+            r#"{"a":0,"b":1e+21,"c":1e-7,"d":null,"e":null,"f":0.30000000000000004,"g":123456789012345680000}"#,
+        ),
+        (
+            "{ id: 'd', at: new Date(0), bad: new Date(NaN), n: { toJSON() { return 'own' } } }",
+            "d",
+            r#"{"at":"1970-01-01T00:00:00.000Z","bad":null,"n":"own"}"#,
+        ),
+        (
+            r#"{ id: 's', a: '\ud800', b: '\ud83d\ude00', c: '"\\\n\u0001\u2028' }"#,
+            "s",
+            "{\"a\":\"\\ud800\",\"b\":\"😀\",\"c\":\"\\\"\\\\\\n\\u0001\u{2028}\"}",
+        ),
+        (
+            "{ id: 'm', _nango_metadata: { x: 1 }, nested: { id: 2, _nango_metadata: 3 } }",
+            "m",
+            r#"{"nested":{"id":2,"_nango_metadata":3}}"#,
+        ),
+        (
+            "{ toJSON(key) { return { id: 'j', key, toJSON: 1 } } }",
+            "j",
+            r#"{"key":"0","toJSON":1}"#,
+        ),
+        (
+            "JSON.parse('{\"id\":\"p\",\"__proto__\":{\"a\":1},\"constructor\":2}')",
+            "p",
+            r#"{"__proto__":{"a":1},"constructor":2}"#,
+        ),
+        (
+            "new (class { constructor() { this.id = 'c'; this.own = 1 } get inherited() { return 2 } })()",
+            "c",
+            r#"{"own":1}"#,
+        ),
+        (
+            "Object.assign(Object.create({ toString: 1 }), { id: 'o', s: new String('s'), n: new Number(3), b: new Boolean(false) })",
+            "o",
+            r#"{"s":"s","n":3,"b":false}"#,
+        ),
+        (
+            "{ id: 3.5, m: new Map([[1, 2]]), s: new Set([1]), r: /x/ }",
+            "3.5",
+            r#"{"m":{},"s":{},"r":{}}"#,
+        ),
+        (r"{ id: 'a\0b' }", "ab", "{}"),
+    ];
+    for (record, id, json) in cases {
+        assert_eq!(
+            saved(&format!("[{record}]")).await,
+            one(id, json),
+            "{record}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_a_function_does_to_builtins_does_not_show_in_records() {
+    let host = TestHost::silent();
+    run(
+        "Object.prototype.extra = 1; Array.prototype.map = null; Object.keys = () => []; JSON.stringify = () => '{\"forged\":1}'; \
+         await nango.batchSave([{ id: 1, a: [1] }], 'Ticket')",
+        host.clone(),
+    )
+    .await;
+    assert_eq!(inputs(&host.calls()), one("1", r#"{"a":[1]}"#));
+}
+
+#[tokio::test]
+async fn a_batch_of_nothing_is_true_without_a_call() {
+    for records in ["[]", "null", "undefined"] {
+        assert_eq!(saved(records).await, []);
+    }
+}
+
+#[tokio::test]
+async fn large_batches_are_split() {
+    let host = TestHost::silent();
+    run("await nango.batchSave(Array.from({ length: 2500 }, (_, i) => ({ id: i + 1, i })), 'Ticket')", host.clone()).await;
+    let sizes: Vec<usize> = host
+        .calls()
+        .iter()
+        .map(|call| match call {
+            HostCall::BatchSave { records, model } if model == "Ticket" => records.len(),
+            other => panic!("only batches: {other:?}"),
+        })
+        .collect();
+    assert_eq!(sizes, [1000, 1000, 500]);
+    assert_eq!(
+        inputs(&host.calls())[2499],
+        ("2500".to_owned(), "{\"i\":2499}".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn records_that_cannot_be_stored_fail_the_call() {
+    let cases = [
+        ("[{ n: 1 }]", "has no id"),
+        ("[{ id: '' }]", "has no id"),
+        ("[{ id: 0 }]", "has no id"),
+        ("[{ id: null }]", "has no id"),
+        ("[{ id: {} }]", "has no id"),
+        ("[{ id: 'x'.repeat(256) }]", "longer than 255"),
+        ("[{ id: 1, big: 1n }]", "BigInt"),
+        (
+            "[(() => { const a = { id: 1 }; a.a = a; return a })()]",
+            "circular",
+        ),
+        ("[null]", "not an object"),
+        ("['text']", "not an object"),
+        ("{ id: 1 }", "must be an array"),
+    ];
+    let pool = pool();
+    for (records, part) in cases {
+        let host = TestHost::silent();
+        let body = sync(&format!("await nango.batchSave({records}, 'Ticket')"));
+        let failure = failed(pool.run(sync_request(&body), host.clone()).await);
+        assert_eq!(failure.kind, "script_internal_error");
+        assert!(
+            failure.message.contains(part),
+            "{records}: {}",
+            failure.message
+        );
+        assert!(host.calls().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_was_not_declared_is_refused() {
+    let pool = pool();
+    for call in [
+        "batchSave([{ id: 1 }], 'X')",
+        "batchDelete([{ id: 1 }], 'X')",
+        "getRecordsByIds([1], 'X')",
+        "trackDeletesStart('X')",
+    ] {
+        let failure = failed(
+            pool.run(
+                sync_request(&sync(&format!("await nango.{call}"))),
+                TestHost::silent(),
+            )
+            .await,
+        );
+        assert_eq!(
+            failure.message,
+            "The model 'X' is not included in the declared sync models"
+        );
+    }
+}
+
+#[tokio::test]
+async fn updates_and_deletes_go_their_own_way() {
+    let host = TestHost::silent();
+    run(
+        "await nango.batchUpdate([{ id: 1, a: 2 }], 'Ticket'); await nango.batchDelete([{ id: 'b' }], 'Other'); await nango.batchSend([{ id: 'c' }], 'Ticket')",
+        host.clone(),
+    )
+    .await;
+    assert!(matches!(
+        &host.calls()[..],
+        [HostCall::BatchUpdate { .. }, HostCall::BatchDelete { model, .. }, HostCall::BatchSave { .. }] if model == "Other"
+    ));
+}
+
+#[tokio::test]
+async fn records_are_found_by_the_ids_as_they_were_given() {
+    let host = TestHost::new(|call| match call {
+        HostCall::GetRecordsByIds { ids, .. } => Ok(HostReply::Records {
+            records: ids
+                .iter()
+                .filter(|id| *id != "none")
+                .map(|id| Bytes::from(json!({"id": id, "n": 1}).to_string()))
+                .collect(),
+            next_cursor: None,
+        }),
+        HostCall::BatchSave { .. } => Ok(HostReply::Done),
+        other => panic!("not expected: {other:?}"),
+    });
+    run(
+        "const found = await nango.getRecordsByIds(['a', 3, 'none', ...Array.from({ length: 150 }, (_, i) => 'x' + i)], 'Ticket'); \
+         await nango.batchSave([{ id: 'r', size: found.size, keys: [...found.keys()].slice(0, 2), three: found.get(3) }], 'Ticket')",
+        host.clone(),
+    )
+    .await;
+    let calls = host.calls();
+    let asked: Vec<usize> = calls
+        .iter()
+        .filter_map(|call| match call {
+            HostCall::GetRecordsByIds { ids, .. } => Some(ids.len()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked, [100, 53]);
+    assert_eq!(
+        inputs(&calls)[0].1,
+        r#"{"size":152,"keys":["a",3],"three":{"id":"3","n":1}}"#
+    );
+}
+
+#[tokio::test]
+async fn all_records_are_listed_page_by_page() {
+    let host = TestHost::new(|call| match call {
+        HostCall::ListRecords { cursor, .. } => {
+            let page = cursor
+                .as_deref()
+                .map_or(1, |cursor| cursor.parse::<i64>().unwrap());
+            Ok(HostReply::Records {
+                records: vec![Bytes::from(json!({"id": page.to_string()}).to_string())],
+                next_cursor: (page < 3).then(|| (page + 1).to_string()),
+            })
+        }
+        _ => Ok(HostReply::Done),
+    });
+    run(
+        "const ids = []; for await (const record of nango.listRecords('Ticket')) ids.push(record.id); await nango.batchSave([{ id: 'r', ids }], 'Ticket')",
+        host.clone(),
+    )
+    .await;
+    assert_eq!(inputs(&host.calls())[0].1, r#"{"ids":["1","2","3"]}"#);
+}
+
+#[tokio::test]
+async fn a_second_merging_strategy_is_only_warned_about() {
+    let host = TestHost::silent();
+    run(
+        "await nango.setMergingStrategy({ strategy: 'ignore_if_modified_after' }, 'Ticket'); await nango.setMergingStrategy({ strategy: 'override' }, 'Ticket')",
+        host.clone(),
+    )
+    .await;
+    let calls = host.calls();
+    assert!(matches!(
+        &calls[0],
+        HostCall::SetMergingStrategy {
+            strategy: MergingStrategy::IgnoreIfModifiedAfter,
+            ..
+        }
+    ));
+    assert!(matches!(&calls[1..], [HostCall::Log { .. }]), "{calls:?}");
+}
+
+#[tokio::test]
+async fn deletions_are_tracked() {
+    let host = TestHost::new(|call| match call {
+        HostCall::TrackDeletesEnd { .. } | HostCall::DeleteRecordsFromPreviousExecutions { .. } => {
+            Ok(HostReply::Json(json!({"deletedKeys": ["1"]})))
+        }
+        _ => Ok(HostReply::Done),
+    });
+    run(
+        "const start = await nango.trackDeletesStart('Ticket'); const end = await nango.trackDeletesEnd('Ticket'); \
+         await nango.batchSave([{ id: 'r', start: String(start), end, old: await nango.deleteRecordsFromPreviousExecutions('Ticket') }], 'Ticket')",
+        host.clone(),
+    )
+    .await;
+    assert_eq!(
+        inputs(&host.calls())[0].1,
+        r#"{"start":"undefined","end":{"deletedKeys":["1"]},"old":{"deletedKeys":["1"]}}"#
+    );
+}
+
+#[tokio::test]
+async fn actions_have_no_records() {
+    let seen = crate::common::value("return ['batchSave', 'batchDelete', 'listRecords', 'trackDeletesStart', 'lastSyncDate'].map((name) => typeof nango[name])").await;
+    assert_eq!(seen, Value::from(vec!["undefined"; 5]));
+}
