@@ -2,6 +2,7 @@
 //!
 //! On SQLite, or on Postgres with `TENON_TEST_DATABASE=postgres`.
 
+mod deploy;
 mod functions;
 mod idle;
 mod request;
@@ -23,6 +24,7 @@ use tenon_providers::Catalogue;
 use tenon_store::{environments::EnvironmentRow, messages::Messages};
 use tenon_testkit::{TestClock, TestStore};
 
+pub(crate) use deploy::Deployment;
 pub(crate) use functions::Functions;
 pub(crate) use request::{Answer, Request};
 
@@ -42,10 +44,6 @@ pub(crate) struct TestApp {
     pub(crate) environment: EnvironmentRow,
     pub(crate) secret_key: Secret,
     /// What deployed functions do.
-    #[expect(
-        dead_code,
-        reason = "for tests of functions, which come with their endpoints"
-    )]
     pub(crate) functions: Functions,
     router: Router,
     _store: TestStore,

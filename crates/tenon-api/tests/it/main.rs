@@ -8,6 +8,7 @@ mod connections;
 mod environment;
 mod health;
 mod integrations;
+mod lifecycle;
 mod providers;
 
 use app::TestApp;

@@ -17,10 +17,6 @@ pub(crate) struct Functions(Arc<Mutex<HashMap<String, Closure>>>);
 
 impl Functions {
     /// Says what the function of this name does when it runs.
-    #[expect(
-        dead_code,
-        reason = "for tests of functions, which come with their endpoints"
-    )]
     pub(crate) fn on<F, Fut>(&self, name: &str, closure: F)
     where
         F: Fn(RunRequest, Arc<dyn Host>) -> Fut + Send + Sync + 'static,
