@@ -18,7 +18,7 @@ use tenon_providers::Catalogue;
 use tenon_runtime::{WorkerPool, WorkerPoolOptions};
 use tenon_store::{DatabaseUrl, Store, StoreOptions, messages::Messages, parse_instance_key};
 
-use super::{Mode, dev_file::EnvironmentKeys};
+use super::{Mode, data_dir::Node, dev_file::EnvironmentKeys};
 use crate::config::Config;
 
 /// Connections that read (SQLite), or all connections of the pool (Postgres).
@@ -27,6 +27,7 @@ const READERS: usize = 8;
 /// The joined rooms.
 pub(super) struct Rooms {
     pub(super) engine: Engine,
+    _node: Node,
 }
 
 /// Opens the store, loads the catalogue, starts the workers, joins everything.
@@ -34,6 +35,7 @@ pub(super) async fn build(config: &Config, data_dir: &Path, mode: Mode) -> anyho
     let clock: SharedClock = Arc::new(SystemClock::new());
     let random: SharedRandom = Arc::new(SystemRandom);
     let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
+    let node = Node::take(data_dir, config.node.as_deref(), &ids)?;
     let store = open_store(config, data_dir, &clock, &random).await?;
     let messages =
         Messages::open(data_dir.join("messages.db")).context("could not open `messages.db`")?;
@@ -47,10 +49,7 @@ pub(super) async fn build(config: &Config, data_dir: &Path, mode: Mode) -> anyho
             public_url: config.public_url.clone(),
             connect_url: config.connect_url.clone(),
             rate_limit_per_minute: config.rate_limit,
-            node: config
-                .node
-                .clone()
-                .unwrap_or_else(|| ids.uuid4().to_string()),
+            node: node.name.clone(),
         },
         clock,
         random,
@@ -61,7 +60,10 @@ pub(super) async fn build(config: &Config, data_dir: &Path, mode: Mode) -> anyho
         work: Arc::default(),
         refreshes: Default::default(),
     });
-    Ok(Rooms { engine })
+    Ok(Rooms {
+        engine,
+        _node: node,
+    })
 }
 
 async fn open_store(
