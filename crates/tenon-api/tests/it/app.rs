@@ -3,8 +3,10 @@
 //! On SQLite, or on Postgres with `TENON_TEST_DATABASE=postgres`.
 
 mod deploy;
+pub(crate) mod flows;
 mod functions;
 mod idle;
+mod loops;
 mod request;
 
 use std::sync::Arc;
@@ -25,7 +27,9 @@ use tenon_store::{environments::EnvironmentRow, messages::Messages};
 use tenon_testkit::{TestClock, TestStore};
 
 pub(crate) use deploy::Deployment;
-pub(crate) use functions::Functions;
+pub(crate) use flows::{Flow, action, sync};
+pub(crate) use functions::{Functions, failed, succeeded};
+pub(crate) use loops::Loops;
 pub(crate) use request::{Answer, Request};
 
 /// What tests call the server's address.

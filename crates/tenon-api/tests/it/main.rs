@@ -1,14 +1,20 @@
 //! The public API, tested through the door that clients use.
 
+mod actions;
 mod app;
 mod auth;
 mod auth_errors;
 mod connect_sessions;
 mod connections;
+mod crashes;
+mod deploy;
 mod environment;
+mod functions;
 mod health;
 mod integrations;
 mod lifecycle;
+mod on_events;
 mod providers;
+mod syncs;
 
 use app::TestApp;

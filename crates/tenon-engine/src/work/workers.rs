@@ -55,6 +55,11 @@ impl Workers {
         tokio::join!(self.claims(&shutdown), self.heartbeats(&shutdown));
     }
 
+    /// [`Workers::run`] of a node that sleeps when it should extend its leases: for tests of what happens then.
+    pub async fn run_without_heartbeat(self, shutdown: Cancel) {
+        self.claims(&shutdown).await;
+    }
+
     /// Gives back what a node of this name had begun before it died.
     async fn recover(&self) {
         let engine = self.engine.clone();

@@ -51,3 +51,21 @@ impl FunctionRunner for Functions {
         }
     }
 }
+
+/// The function returned this.
+pub(crate) fn succeeded(output: &serde_json::Value) -> RunOutcome {
+    RunOutcome::Succeeded {
+        output: output.to_string().into(),
+    }
+}
+
+/// The function threw.
+pub(crate) fn failed(kind: &str, message: &str) -> RunOutcome {
+    RunOutcome::Failed(RunFailure {
+        kind: kind.to_owned(),
+        message: message.to_owned(),
+        payload: serde_json::json!({ "message": message }),
+        status: 500,
+        additional_properties: None,
+    })
+}
