@@ -170,8 +170,9 @@ async fn a_node_that_wakes_up_late_writes_nothing() {
         }
     });
     app.deploy_flows(&[sync("items")]).await;
-    let sleeping = Loops::workers_without_heartbeat(&app.node("one"));
-    let scheduler = Loops::scheduler(&app.engine);
+    let node = app.node("one");
+    let sleeping = Loops::workers_without_heartbeat(&node);
+    let scheduler = Loops::scheduler(&node);
     reached.notified().await;
 
     app.clock.advance(Duration::from_secs(31));
