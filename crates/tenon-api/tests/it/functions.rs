@@ -16,7 +16,8 @@ async fn deployed() -> TestApp {
             "Out": {},
         } }),
     );
-    app.deploy_flows(&[sync("items"), action("close"), strict]).await;
+    app.deploy_flows(&[sync("items"), action("close"), strict])
+        .await;
     app
 }
 

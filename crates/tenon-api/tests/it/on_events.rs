@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     TestApp,
-    app::{action, flows::body, failed, succeeded, sync},
+    app::{action, failed, flows::body, succeeded, sync},
 };
 
 /// Deploys one function per event and notes who was called, for which connection.

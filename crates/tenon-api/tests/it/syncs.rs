@@ -478,7 +478,8 @@ async fn a_run_finishes_on_the_version_it_began_with() {
             succeeded(&json!(null))
         }
     });
-    app.deploy_flows(&[sync("items").models(&["Item", "Old"])]).await;
+    app.deploy_flows(&[sync("items").models(&["Item", "Old"])])
+        .await;
     let loops = app.loops();
     while hashes.lock().unwrap().is_empty() {
         tokio::task::yield_now().await;
