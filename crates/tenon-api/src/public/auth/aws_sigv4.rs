@@ -7,7 +7,7 @@ use super::outcome::{Connected, Posted, members};
 use crate::{ApiError, App, UriParams, body::JsonBody, caller::FlowCaller, query::Query};
 
 /// `POST /auth/aws-sigv4/{key}`
-pub async fn connect(
+pub(super) async fn connect(
     State(app): State<App>,
     caller: FlowCaller,
     uri: UriParams,

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// `POST /oauth2/auth/{key}`; this route speaks the older form of errors.
-pub async fn connect(
+pub(super) async fn connect(
     State(app): State<App>,
     caller: FlowCaller,
     uri: UriParams,

@@ -9,7 +9,7 @@ use crate::{ApiError, App, ErrorCode, UriParams, caller::FlowCaller, query::Quer
 
 /// `POST /auth/oauth-outbound/{key}`: for providers that say so. Their webhook, which would bring the code, is not
 /// understood yet, so none is connected.
-pub async fn connect(
+pub(super) async fn connect(
     State(app): State<App>,
     caller: FlowCaller,
     uri: UriParams,

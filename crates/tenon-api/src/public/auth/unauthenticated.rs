@@ -8,7 +8,7 @@ use super::outcome::{Connected, Posted};
 use crate::{ApiError, App, UriParams, caller::FlowCaller, query::Query};
 
 /// `POST /auth/unauthenticated/{key}`; a body is not looked at.
-pub async fn connect(
+pub(super) async fn connect(
     State(app): State<App>,
     caller: FlowCaller,
     uri: UriParams,

@@ -6,6 +6,6 @@ use super::callback::{callback_of, end};
 use crate::{App, query::Query};
 
 /// `GET /app-auth/connect`
-pub async fn callback(State(app): State<App>, query: Query, headers: HeaderMap) -> Response {
+pub(super) async fn callback(State(app): State<App>, query: Query, headers: HeaderMap) -> Response {
     end(&app, &callback_of(&query, &headers)).await
 }

@@ -10,7 +10,7 @@ use crate::{App, query::Query};
 const INSTALLATIONS: &str = "https://github.com";
 
 /// `GET /oauth/callback`
-pub async fn callback(State(app): State<App>, query: Query, headers: HeaderMap) -> Response {
+pub(super) async fn callback(State(app): State<App>, query: Query, headers: HeaderMap) -> Response {
     let began_there =
         query.text("installation_id").is_some() && query.text("setup_action").is_some();
     let callback = callback_of(&query, &headers);

@@ -5,6 +5,6 @@ use axum::http::StatusCode;
 use crate::{ApiError, ErrorCode};
 
 /// `GET /oauth/client-metadata/{environment}/{key}`: no client of ours identifies itself by a document yet.
-pub async fn get() -> ApiError {
+pub(super) async fn get() -> ApiError {
     ApiError::bare(StatusCode::NOT_FOUND, ErrorCode::FeatureDisabled)
 }

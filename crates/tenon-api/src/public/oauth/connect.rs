@@ -21,7 +21,7 @@ use crate::{
 const MOVED: &str = "moved_host";
 
 /// `GET /oauth/connect/{key}`
-pub async fn connect(
+pub(super) async fn connect(
     State(app): State<App>,
     caller: FlowCaller,
     uri: UriParams,

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may end where something is not there"
+)]
+
 use serde_json::{Value, json};
 use tenon_testkit::upstream::{Answer, Upstream};
 
@@ -288,4 +293,91 @@ async fn oauth1_goes_through_request_and_access_tokens() {
         signed.contains("oauth_token=\"rt\"") && signed.contains("oauth_verifier=\"v\""),
         "{signed}"
     );
+}
+
+/// A fresh private key the way providers hand it out.
+fn private_key() -> String {
+    use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let key = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048)
+        .expect("keys can be made");
+    let pkcs8: Pkcs8V1Der<'_> = key.as_der().expect("keys can be written");
+    let body = STANDARD.encode(&pkcs8.as_ref()[26..]);
+    let lines: Vec<&str> = (0..body.len())
+        .step_by(64)
+        .map(|at| &body[at..body.len().min(at + 64)])
+        .collect();
+    format!(
+        "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----",
+        lines.join("\n")
+    )
+}
+
+#[tokio::test]
+async fn an_app_is_installed_and_its_token_renewed() {
+    let (app, upstream) = scene().await;
+    let credentials = json!({ "type": "APP", "app_id": "11", "app_link": "https://apps.example/x", "private_key": private_key() });
+    let made = app
+        .post(
+            "/integrations",
+            json!({ "unique_key": "inst", "provider": "installed", "credentials": credentials }),
+        )
+        .await;
+    assert_eq!(made.status(), 200, "{}", made.text());
+    let start = format!(
+        "/oauth/connect/inst?public_key={}&connection_id=a",
+        app.environment.public_key
+    );
+    let state = |location: &str| location.split_once("state=").unwrap().1.to_owned();
+
+    let away = app.anonymous("GET", &start).send().await;
+    let location = away.header("location").to_owned();
+    assert!(
+        location.starts_with("https://apps.example/x/installations/new?state="),
+        "{location}"
+    );
+    let asked = format!(
+        "/app-auth/connect?state={}&installation_id=22&setup_action=request",
+        state(&location)
+    );
+    assert_eq!(
+        app.anonymous("GET", &asked).send().await.status(),
+        400,
+        "an owner has to agree first"
+    );
+
+    let away = app.anonymous("GET", &start).send().await;
+    let gone = format!(
+        "/app-auth/connect?state={}&installation_id=404&setup_action=install",
+        state(away.header("location"))
+    );
+    assert_eq!(app.anonymous("GET", &gone).send().await.status(), 400);
+
+    let away = app.anonymous("GET", &start).send().await;
+    let back = format!(
+        "/app-auth/connect?state={}&installation_id=22&setup_action=install",
+        state(away.header("location"))
+    );
+    let page = app.anonymous("GET", &back).send().await;
+    assert_eq!(page.status(), 200, "{}", page.text());
+    let stored = app
+        .get("/connections/a?provider_config_key=inst")
+        .await
+        .json();
+    assert_eq!(stored["credentials"]["access_token"], "iat");
+    assert_eq!(
+        stored["credentials"]["installation_id"],
+        Value::Null,
+        "known to us only"
+    );
+    assert_eq!(
+        stored["connection_config"],
+        json!({ "installation_id": "22", "app_id": "11" })
+    );
+
+    let before = upstream.count();
+    app.clock.advance(std::time::Duration::from_secs(50 * 60));
+    let renewed = app.get("/connections/a?provider_config_key=inst").await;
+    assert_eq!(renewed.status(), 200, "{}", renewed.text());
+    assert_eq!(upstream.count(), before + 1);
 }

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may end where something is not there"
+)]
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -153,10 +153,9 @@ pub fn read(
         raw: Map::new(),
     };
     // As the library of the reference does; clients read it.
-    if at_top && raw.contains_key("expires_in") && !raw.contains_key("expires_at") {
-        if let Some(instant) = token.expires_at {
-            raw.insert("expires_at".to_owned(), instant.iso_millis().into());
-        }
+    let says_how_long = at_top && raw.contains_key("expires_in") && !raw.contains_key("expires_at");
+    if let Some(instant) = token.expires_at.filter(|_| says_how_long) {
+        raw.insert("expires_at".to_owned(), instant.iso_millis().into());
     }
     Ok(Token { raw, ..token })
 }

@@ -14,7 +14,7 @@ use futures::{
 use tenon_core::names::ConnectionPk;
 
 /// Refreshes under way, by connection.
-pub struct Flights<T: Clone>(Arc<Mutex<HashMap<ConnectionPk, Flight<T>>>>);
+pub(super) struct Flights<T: Clone>(Arc<Mutex<HashMap<ConnectionPk, Flight<T>>>>);
 
 type Flight<T> = Shared<BoxFuture<'static, Option<T>>>;
 

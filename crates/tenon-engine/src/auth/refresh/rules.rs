@@ -46,7 +46,7 @@ pub(super) fn is_due(
     }
     let last_success = row.last_refresh_success;
     if forced {
-        return !last_success.is_some_and(|success| now.since(success) <= JUST_NOW);
+        return last_success.is_none_or(|success| now.since(success) > JUST_NOW);
     }
     let Some(expires_at) = row.credentials_expires_at else {
         return false;
