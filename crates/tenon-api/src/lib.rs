@@ -7,6 +7,7 @@
 mod app;
 pub mod body;
 pub mod caller;
+pub mod demo;
 pub mod error;
 mod listen;
 mod middleware;
