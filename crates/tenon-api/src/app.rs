@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use tenon_engine::Engine;
 
-use crate::{caller::KeyCache, middleware::rate_limit::RateLimiter};
+use crate::{
+    caller::KeyCache,
+    middleware::rate_limit::RateLimiter,
+    pages::{Access, Pages},
+};
 
 /// The state of the HTTP server. Cheap to clone.
 #[derive(Clone)]
@@ -12,6 +16,7 @@ pub struct App {
     pub engine: Engine,
     pub(crate) keys: Arc<KeyCache>,
     pub(crate) limiter: Arc<RateLimiter>,
+    pub(crate) pages: Pages,
 }
 
 impl App {
@@ -22,6 +27,17 @@ impl App {
             engine,
             keys: Arc::default(),
             limiter: Arc::new(limiter),
+            pages: Pages {
+                access: Access::Login,
+                demo: None,
+            },
         }
+    }
+
+    /// The same with other rules for its pages; without, they ask for a login.
+    #[must_use]
+    pub fn with_pages(mut self, pages: Pages) -> Self {
+        self.pages = pages;
+        self
     }
 }

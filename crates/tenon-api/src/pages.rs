@@ -9,7 +9,24 @@ mod logo;
 
 use axum::Router;
 
-use crate::App;
+use crate::{App, demo::Helpdesk};
+
+/// Who may see the pages of the platform, and what they show.
+#[derive(Clone)]
+pub struct Pages {
+    pub access: Access,
+    /// The demo that getting started walks through, where there is one.
+    pub demo: Option<Helpdesk>,
+}
+
+/// Who may see the pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever sits at this machine: requests for `localhost`, `127.0.0.1` or `[::1]` with this port, from our own pages.
+    OpenOnLoopback { port: u16 },
+    /// Whoever is logged in.
+    Login,
+}
 
 /// All pages.
 pub(crate) fn routes() -> Router<App> {

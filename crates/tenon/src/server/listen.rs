@@ -10,7 +10,6 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{Mode, rooms::Rooms};
 use crate::config::Config;
 
 /// Bound, not yet served.
@@ -62,24 +61,17 @@ async fn addresses(host: &str, port: u16) -> anyhow::Result<Vec<SocketAddr>> {
 
 /// Serves until `shutdown`; open requests are finished.
 pub(super) fn serve(
+    servers: &mut JoinSet<()>,
     listeners: Listeners,
-    rooms: &Rooms,
-    config: &Config,
-    mode: Mode,
+    app: tenon_api::App,
     shutdown: &Cancel,
-) -> JoinSet<()> {
-    let mut servers = JoinSet::new();
-    let app = rooms.app(config, mode);
+) {
     let router = tenon_api::router(app.clone());
     for listener in listeners.main {
         servers.spawn(tenon_api::serve(listener, router.clone(), shutdown.clone()));
     }
     if let Some(listener) = listeners.connect {
-        servers.spawn(tenon_api::serve(
-            listener,
-            tenon_api::connect_router(app),
-            shutdown.clone(),
-        ));
+        let router = tenon_api::connect_router(app);
+        servers.spawn(tenon_api::serve(listener, router, shutdown.clone()));
     }
-    servers
 }

@@ -14,14 +14,17 @@ use std::{
 };
 
 use anyhow::Context as _;
+use tenon_api::demo::Helpdesk;
 use tenon_core::function::Cancel;
 use tokio::task::JoinSet;
 
 use crate::{
     commands::{deploy::Target, watch::watch_folder},
     config::{Config, ServerFlags},
+    demo::{self, Demo},
     ui,
 };
+use rooms::Rooms;
 
 /// Which of the two a server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,13 +59,23 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let shutdown = Cancel::default();
     let listeners = listen::bind(&config).await?;
-    let rooms = rooms::build(&config, &data_dir, mode).await?;
-    let environments = rooms::ensure_environments(&rooms, &config, mode).await?;
+    let demo = match mode {
+        Mode::Dev if config.demo => Some(Demo::bind().await?),
+        Mode::Dev | Mode::Serve => None,
+    };
+    let rooms = rooms::build(&config, &data_dir, mode, demo.as_ref()).await?;
+    let environments = rooms::ensure_environments(&rooms, demo.as_ref()).await?;
     if mode == Mode::Dev {
         dev_file::write(&data_dir, &config, &environments)?;
     }
     let loops = loops::start(&rooms.engine, &shutdown);
-    let mut servers = listen::serve(listeners, &rooms, &config, mode, &shutdown);
+    let mut servers = JoinSet::new();
+    let helpdesk = demo.map(|demo| demo.serve(&mut servers, &rooms.engine, &shutdown));
+    let app = rooms.app(&config, mode, helpdesk.clone());
+    listen::serve(&mut servers, listeners, app, &shutdown);
+    if let Some(helpdesk) = helpdesk {
+        set_up_demo(&mut servers, &rooms, helpdesk, &config, &environments);
+    }
     if mode == Mode::Dev {
         watch_here(&mut servers, &config, &environments, &shutdown);
     }
@@ -70,6 +83,25 @@ async fn serve(
     drain::until_told(&rooms, &shutdown).await;
     drain::drain(rooms, loops, servers).await;
     Ok(())
+}
+
+/// Fills the demo's environment, beside the server: its first answer does not wait for a compiler.
+fn set_up_demo(
+    servers: &mut JoinSet<()>,
+    rooms: &Rooms,
+    helpdesk: Helpdesk,
+    config: &Config,
+    environments: &[dev_file::EnvironmentKeys],
+) {
+    let name = &helpdesk.plan().environment;
+    let Some(keys) = environments.iter().find(|keys| keys.name == *name) else {
+        return;
+    };
+    let target = Target {
+        url: format!("http://localhost:{}", config.port),
+        secret_key: keys.secret_key.clone(),
+    };
+    servers.spawn(demo::set_up(rooms.engine.clone(), helpdesk, target));
 }
 
 /// In a folder with `index.ts`: compiles on save and deploys to environment `dev`.

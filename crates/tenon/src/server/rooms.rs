@@ -6,6 +6,11 @@ use std::{
 };
 
 use anyhow::Context as _;
+use tenon_api::{
+    App,
+    demo::Helpdesk,
+    pages::{Access, Pages},
+};
 use tenon_core::{Ids, SharedClock, SharedRandom, function::FunctionRunner, random::SystemRandom};
 use tenon_engine::{
     Engine, EngineParts, Settings, auth,
@@ -19,7 +24,7 @@ use tenon_runtime::{WorkerPool, WorkerPoolOptions};
 use tenon_store::{DatabaseUrl, Store, StoreOptions, messages::Messages, parse_instance_key};
 
 use super::{Mode, data_dir::Node, dev_file::EnvironmentKeys};
-use crate::config::Config;
+use crate::{config::Config, demo::Demo};
 
 /// Connections that read (SQLite), or all connections of the pool (Postgres).
 const READERS: usize = 8;
@@ -31,7 +36,12 @@ pub(super) struct Rooms {
 }
 
 /// Opens the store, loads the catalogue, starts the workers, joins everything.
-pub(super) async fn build(config: &Config, data_dir: &Path, mode: Mode) -> anyhow::Result<Rooms> {
+pub(super) async fn build(
+    config: &Config,
+    data_dir: &Path,
+    mode: Mode,
+    demo: Option<&Demo>,
+) -> anyhow::Result<Rooms> {
     let clock: SharedClock = Arc::new(SystemClock::new());
     let random: SharedRandom = Arc::new(SystemRandom);
     let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
@@ -41,7 +51,7 @@ pub(super) async fn build(config: &Config, data_dir: &Path, mode: Mode) -> anyho
         Messages::open(data_dir.join("messages.db")).context("could not open `messages.db`")?;
     let engine = Engine::new(EngineParts {
         store,
-        catalogue: Arc::new(load_catalogue(&config.providers)?),
+        catalogue: Arc::new(load_catalogue(&config.providers, demo)?),
         egress: Egress::new(egress_policy(config, mode)?),
         runner: start_workers(config)?,
         operations: OperationLog::new(ids.clone(), Arc::clone(&clock), messages),
@@ -95,8 +105,13 @@ async fn open_store(
         .context("could not open the database")
 }
 
-fn load_catalogue(files: &[PathBuf]) -> anyhow::Result<Catalogue> {
+fn load_catalogue(files: &[PathBuf], demo: Option<&Demo>) -> anyhow::Result<Catalogue> {
     let mut catalogue = Catalogue::embedded();
+    if let Some(demo) = demo {
+        catalogue
+            .load_yaml("the demo's provider file", &demo.provider_file())
+            .context("could not load the demo's provider")?;
+    }
     for file in files {
         catalogue
             .load_file(file)
@@ -131,13 +146,10 @@ fn start_workers(config: &Config) -> anyhow::Result<Arc<dyn FunctionRunner>> {
 /// Makes the environments of this mode where they are missing; returns their keys.
 pub(super) async fn ensure_environments(
     rooms: &Rooms,
-    config: &Config,
-    mode: Mode,
+    demo: Option<&Demo>,
 ) -> anyhow::Result<Vec<EnvironmentKeys>> {
     let mut names = vec!["dev", "prod"];
-    if mode == Mode::Dev && config.demo {
-        names.push("demo");
-    }
+    names.extend(demo.map(Demo::environment));
     let mut list = Vec::new();
     for name in names {
         let row = environments::ensure(&rooms.engine, name)
@@ -158,7 +170,11 @@ pub(super) async fn ensure_environments(
 
 impl Rooms {
     /// What the HTTP room needs.
-    pub(super) fn app(&self, _config: &Config, _mode: Mode) -> tenon_api::App {
-        tenon_api::App::new(self.engine.clone())
+    pub(super) fn app(&self, config: &Config, mode: Mode, demo: Option<Helpdesk>) -> App {
+        let access = match mode {
+            Mode::Dev => Access::OpenOnLoopback { port: config.port },
+            Mode::Serve => Access::Login,
+        };
+        App::new(self.engine.clone()).with_pages(Pages { access, demo })
     }
 }
