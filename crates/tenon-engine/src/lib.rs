@@ -12,6 +12,7 @@ pub mod egress;
 pub mod environments;
 pub mod integrations;
 pub mod operations;
+pub mod people;
 pub mod proxy;
 pub mod records;
 pub mod time;

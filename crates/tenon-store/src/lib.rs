@@ -15,6 +15,7 @@ pub mod integrations;
 pub mod messages;
 mod migrations;
 pub mod operations;
+pub mod people;
 mod postgres;
 pub mod records;
 mod seal;

@@ -28,6 +28,7 @@ pub(crate) static MIGRATIONS: &[Migration] = migrations![
     "0005_records",
     "0006_delivery",
     "0007_operations",
+    "0008_people",
 ];
 
 /// The table of steps done; the same text for both databases.

@@ -103,6 +103,7 @@ pub fn registered() -> impl Iterator<Item = &'static Statement> {
         crate::integrations::ALL,
         crate::migrations::ALL,
         crate::operations::ALL,
+        crate::people::ALL,
         crate::records::dialect::ALL,
         crate::records::read::ALL,
         crate::records::rows::ALL,

@@ -1,0 +1,25 @@
+-- People who may see the pages.
+CREATE TABLE person (
+    pk INTEGER PRIMARY KEY,
+    -- Lower-case.
+    email TEXT NOT NULL UNIQUE,
+    -- Argon2id, with its parameters and salt (PHC string).
+    password_hash TEXT NOT NULL,
+    created_at_us BIGINT NOT NULL
+);
+
+CREATE TABLE person_session (
+    -- Keyed hash of the cookie under the index key.
+    lookup BLOB PRIMARY KEY,
+    person_pk BIGINT NOT NULL REFERENCES person (pk),
+    created_at_us BIGINT NOT NULL,
+    expires_at_us BIGINT NOT NULL
+);
+CREATE INDEX person_session_expiry ON person_session (expires_at_us);
+
+-- The link of the first start, which makes the first person. At most one row.
+CREATE TABLE setup_link (
+    pk INTEGER PRIMARY KEY,
+    lookup BLOB NOT NULL,
+    created_at_us BIGINT NOT NULL
+);
