@@ -1,6 +1,10 @@
 //! `cargo xtask tidy`: what can be checked about the house without running it.
 
-use std::{collections::BTreeMap, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process::Command,
+};
 
 use anyhow::{Context, Result, ensure};
 
@@ -67,6 +71,10 @@ const CHECKS: &[Check] = &[
     ("forbidden words", forbidden_words),
     ("links in documents lead somewhere", document_links),
     ("every deliberate difference has a reason", golden_reasons),
+    (
+        "every row of the specification is held by a test or has a reason",
+        specification_rows,
+    ),
 ];
 
 /// Runs all checks for a person.
@@ -209,6 +217,60 @@ fn golden_reasons() -> Result<Vec<String>> {
         })
         .map(|(number, line)| format!("{file}:{}: `{line}` has no reason", number + 1))
         .collect())
+}
+
+/// Compares `tests/compat/spec-rows.txt` with the tables of `docs/reference/compatibility.md`, both ways, and looks whether
+/// the tests named there exist.
+fn specification_rows() -> Result<Vec<String>> {
+    let wanted = std::fs::read_to_string("tests/compat/spec-rows.txt")?;
+    let mut wanted: BTreeSet<&str> = wanted
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    let golden = std::fs::read_to_string("tests/compat/golden/nango-0.71.4.jsonl")?;
+    let page = std::fs::read_to_string("docs/reference/compatibility.md")?;
+    let mut problems = Vec::new();
+    let mut section = "";
+    for line in page.lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            section = title;
+        }
+        let Some((row, held)) = line
+            .strip_prefix("| ")
+            .and_then(|line| line.rsplit_once(" | "))
+        else {
+            continue;
+        };
+        let held = held.trim_end_matches('|').trim();
+        if row == "Row" {
+            continue;
+        }
+        let row = format!("{section}: {}", row.replace("\\|", "|"));
+        if !wanted.remove(row.as_str()) {
+            problems.push(format!("`{row}` is not in spec-rows.txt, or stands twice"));
+        }
+        if let Some(reason) = held.strip_prefix('—') {
+            if reason.trim().is_empty() {
+                problems.push(format!("`{row}` has no reason"));
+            }
+            continue;
+        }
+        for test in held.split(", ").map(|test| test.trim_matches('`')) {
+            let there = match test.strip_prefix("golden:") {
+                Some(group) => golden.contains(&format!("\"group\":\"{group}\"")),
+                None => Path::new(test).is_file(),
+            };
+            if !there {
+                problems.push(format!("`{row}`: there is no test `{test}`"));
+            }
+        }
+    }
+    problems.extend(
+        wanted
+            .into_iter()
+            .map(|row| format!("`{row}` is not in compatibility.md")),
+    );
+    Ok(problems)
 }
 
 fn tracked_files() -> Result<Vec<String>> {
