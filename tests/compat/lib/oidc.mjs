@@ -63,7 +63,18 @@ export class OpenIdServer {
             return response.end('{"error":"invalid_token"}');
         }
         response.writeHead(200, { 'content-type': 'application/json' });
+        if (request.url === '/api/tickets') return this.answerTickets(request, response);
         return response.end(JSON.stringify({ account: found.accountId, path: request.url }));
+    }
+
+    /** A tickets API in the memory of the test that set `tickets`. */
+    async answerTickets(request, response) {
+        if (request.method === 'GET') return response.end(JSON.stringify({ tickets: this.tickets }));
+        let body = '';
+        for await (const chunk of request) body += chunk;
+        const ticket = { id: this.tickets.length + 1, ...JSON.parse(body).ticket };
+        this.tickets.push(ticket);
+        return response.end(JSON.stringify({ ticket }));
     }
 
     async stop() {

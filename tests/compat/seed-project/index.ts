@@ -1,0 +1,2 @@
+import './zendesk/syncs/tickets.js';
+import './zendesk/actions/create-ticket.js';
