@@ -44,7 +44,7 @@ pub(crate) enum ToWorker {
     },
     /// The next call of the run is to fail with `script_aborted`.
     Cancel,
-    /// The run is to end now, without an answer.
+    /// The run is to end now; answered with [`FromWorker::Dropped`].
     Kill,
     /// The worker may drop the compiled bundle: it will be sent again if needed.
     Forget {
@@ -76,6 +76,8 @@ pub(crate) enum FromWorker {
         host_call: HostCall,
     },
     Done(Ending),
+    /// The worker has dropped the run, as [`ToWorker::Kill`] asked, or never had it.
+    Dropped,
 }
 
 /// How a run ended, as its worker saw it.

@@ -29,6 +29,8 @@ const OURS: &[(&str, &str)] = &[
     ("crypto", include_str!("../../js/crypto.js")),
     ("unzipper", include_str!("../../js/unzipper.js")),
     ("soap", include_str!("../../js/soap.js")),
+    ("wsdl", include_str!("../../js/wsdl.js")),
+    ("xml", include_str!("../../js/xml.js")),
 ];
 
 /// zod by its lock file, one entry per module.

@@ -8,13 +8,19 @@ use serde_json::json;
 use tenon_core::function::{
     Cancel, Host, HostCall, HostError, HostErrorKind, HostReply, RunFailure, RunOutcome, RunRequest,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
 
 use super::{places::Place, process::Inbox};
 use crate::wire::{self, CALLS_PER_RUN, CallId, Ending, FromWorker, StartRun, ToWorker};
 
 /// How long calls that nobody awaited may go on after the function has returned.
 const AFTERMATH: Duration = Duration::from_secs(10);
+
+/// Longest time that is counted to a deadline: no run is meant to take a year.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
 type Answer = (CallId, Result<HostReply, HostError>);
 
@@ -24,17 +30,9 @@ struct Drive {
     inbox: Inbox,
     host: Arc<dyn Host>,
     cancel: Cancel,
+    /// Raised when nobody waits for the outcome any more.
+    abandoned: Cancel,
     calls: FuturesUnordered<BoxFuture<'static, Answer>>,
-    /// The worker is told to drop the run when this is dropped before its end.
-    ended: bool,
-}
-
-impl Drop for Drive {
-    fn drop(&mut self) {
-        if !self.ended {
-            let _ = self.place.process.send(self.place.run, &ToWorker::Kill);
-        }
-    }
 }
 
 /// What happens next.
@@ -42,40 +40,87 @@ enum Next {
     Frame(Option<Vec<u8>>),
     Answer(Answer),
     Cancelled,
+    Abandoned,
     TimeIsUp,
 }
 
-/// Runs to the end.
+/// How the host is done with a run.
+enum End {
+    /// The worker is done with it, too.
+    Both(RunOutcome),
+    /// The worker still has it.
+    Here(RunOutcome),
+}
+
+/// Runs to the end. The run has a task of its own, so that a caller who goes away leaves nothing half done behind.
 pub(super) async fn drive(
     place: Place,
     request: RunRequest,
     host: Arc<dyn Host>,
     grace: Duration,
 ) -> RunOutcome {
-    let inbox = place.process.enter(place.run);
-    let cancel = request.cancel.clone();
-    let deadline = Instant::now() + request.limits.run.min(Duration::from_secs(365 * 86_400));
-    let mut drive = Drive {
-        place,
-        inbox,
-        host,
-        cancel,
-        calls: FuturesUnordered::new(),
-        ended: false,
-    };
-    if let Err(outcome) = drive.start(request) {
-        return outcome;
-    }
-    let outcome = drive.to_the_end(deadline, grace).await;
-    drive.ended = true;
-    drive.settle().await;
+    let (sender, outcome) = oneshot::channel();
+    let abandoned = Cancel::default();
+    let waiting = Waiting(abandoned.clone());
+    tokio::spawn(Drive::run(place, request, host, grace, abandoned, sender));
+    let outcome = outcome.await.unwrap_or_else(|_| RunOutcome::Crashed {
+        detail: "the host of the run failed".to_owned(),
+    });
+    drop(waiting);
     outcome
 }
 
+/// Tells the task of a run that its caller is gone.
+struct Waiting(Cancel);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.raise();
+    }
+}
+
 impl Drive {
+    async fn run(
+        place: Place,
+        request: RunRequest,
+        host: Arc<dyn Host>,
+        grace: Duration,
+        abandoned: Cancel,
+        outcome: oneshot::Sender<RunOutcome>,
+    ) {
+        let inbox = place.process.enter(place.run);
+        let cancel = request.cancel.clone();
+        let deadline = Instant::now() + request.limits.run.min(LONGEST);
+        let mut drive = Self {
+            place,
+            inbox,
+            host,
+            cancel,
+            abandoned,
+            calls: FuturesUnordered::new(),
+        };
+        let end = match drive.start(request) {
+            Ok(()) => drive.to_the_end(deadline, grace).await,
+            Err(outcome) => End::Both(outcome),
+        };
+        // Nobody may wait any more: then the outcome is nobody's.
+        match end {
+            End::Both(told) => {
+                if !matches!(told, RunOutcome::Crashed { .. }) {
+                    drive.settle().await;
+                }
+                let _ = outcome.send(told);
+            }
+            End::Here(told) => {
+                let _ = outcome.send(told);
+                drive.give_up(grace).await;
+            }
+        }
+    }
+
     fn start(&mut self, request: RunRequest) -> Result<(), RunOutcome> {
         let process = &self.place.process;
-        let javascript = Bytes::from(request.bundle.javascript.as_bytes().to_vec());
+        let javascript = request.bundle.javascript.as_bytes();
         let _in_order = process.in_order();
         let (learns, forgets) = process.must_learn(&request.bundle.hash, javascript.len());
         for hash in forgets {
@@ -83,14 +128,16 @@ impl Drive {
         }
         let start = ToWorker::Start(Box::new(StartRun {
             kind: request.kind,
-            hash: request.bundle.hash,
-            javascript: learns.then_some(javascript),
+            hash: request.bundle.hash.clone(),
+            javascript: learns.then(|| Bytes::copy_from_slice(javascript)),
             entry: request.entry,
             context: request.context,
             limits: request.limits,
         }));
         process.send(self.place.run, &start).map_err(|error| {
-            self.ended = true;
+            if learns {
+                process.unlearn(&request.bundle.hash);
+            }
             failure(
                 "script_internal_error",
                 &format!("the run could not be handed to a worker: {}", chain(&error)),
@@ -98,53 +145,51 @@ impl Drive {
         })
     }
 
-    async fn to_the_end(&mut self, deadline: Instant, grace: Duration) -> RunOutcome {
+    async fn to_the_end(&mut self, deadline: Instant, grace: Duration) -> End {
         // The worker ends the run at its deadline; this is for one that cannot.
-        let mut killed_at = deadline + grace;
+        let mut given_up_at = deadline + grace;
         let mut cancelled = false;
         loop {
-            match self.next(killed_at, cancelled).await {
+            match self.next(given_up_at, cancelled).await {
                 Next::Frame(Some(body)) => match self.take(&body) {
-                    Ok(Some(outcome)) => return outcome,
+                    Ok(Some(outcome)) => return End::Both(outcome),
                     Ok(None) => {}
                     Err(detail) => {
                         self.place.kill_worker();
-                        return RunOutcome::Crashed { detail };
+                        return End::Both(RunOutcome::Crashed { detail });
                     }
                 },
                 Next::Frame(None) => {
-                    return RunOutcome::Crashed {
-                        detail: "the worker process died".to_owned(),
-                    };
+                    let detail = "the worker process died".to_owned();
+                    return End::Both(RunOutcome::Crashed { detail });
                 }
                 Next::Answer((call, reply)) => self.answer(call, reply),
                 Next::Cancelled => {
                     cancelled = true;
-                    killed_at = killed_at.min(Instant::now() + grace);
+                    given_up_at = given_up_at.min(Instant::now() + grace);
                     let _ = self.place.process.send(self.place.run, &ToWorker::Cancel);
                 }
-                Next::TimeIsUp if cancelled && Instant::now() < deadline + grace => {
-                    // It waits or computes on without asking anything: dropped, and killed if it cannot be.
-                    return self.give_up(grace).await;
+                Next::Abandoned => return End::Here(aborted()),
+                Next::TimeIsUp if Instant::now() < deadline + grace => {
+                    // Cancelled, and it waits or computes on without asking anything.
+                    return End::Here(aborted());
                 }
                 Next::TimeIsUp => {
-                    self.place.kill_worker();
-                    return failure(
-                        "execution_timeout",
-                        "the run did not end in its time and its worker was killed",
-                    );
+                    let message = "the run did not end in its time";
+                    return End::Here(failure("execution_timeout", message));
                 }
             }
         }
     }
 
-    async fn next(&mut self, killed_at: Instant, cancelled: bool) -> Next {
+    async fn next(&mut self, given_up_at: Instant, cancelled: bool) -> Next {
         tokio::select! {
             biased;
             Some(answer) = self.calls.next(), if !self.calls.is_empty() => Next::Answer(answer),
             frame = self.inbox.recv() => Next::Frame(frame),
+            () = self.abandoned.raised() => Next::Abandoned,
             () = self.cancel.raised(), if !cancelled => Next::Cancelled,
-            () = sleep_until(killed_at) => Next::TimeIsUp,
+            () = sleep_until(given_up_at) => Next::TimeIsUp,
         }
     }
 
@@ -166,7 +211,9 @@ impl Drive {
                 Ok(Some(RunOutcome::Succeeded { output }))
             }
             FromWorker::Done(Ending::Failed(failure)) => Ok(Some(RunOutcome::Failed(*failure))),
-            FromWorker::Ready { .. } => Err("the worker introduced itself twice".to_owned()),
+            FromWorker::Ready { .. } | FromWorker::Dropped => {
+                Err("the worker sent what nobody asked for".to_owned())
+            }
         }
     }
 
@@ -217,11 +264,20 @@ impl Drive {
         }
     }
 
-    /// Drops a cancelled run; a worker that does not answer other frames within the grace is beyond help.
-    async fn give_up(&mut self, grace: Duration) -> RunOutcome {
+    /// Lets the worker drop the run; one whose thread cannot is beyond help.
+    async fn give_up(&mut self, grace: Duration) {
         let _ = self.place.process.send(self.place.run, &ToWorker::Kill);
-        let _ = grace;
-        aborted()
+        let dropped = async {
+            while let Some(body) = self.inbox.recv().await {
+                // It may have ended by itself meanwhile.
+                if let Ok(FromWorker::Dropped | FromWorker::Done(_)) = wire::decode(&body) {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(grace, dropped).await.is_err() {
+            self.place.kill_worker();
+        }
     }
 
     /// Lets calls end that the function began and did not await.

@@ -159,6 +159,16 @@ impl Process {
         (true, forgotten)
     }
 
+    /// The worker did not get the source after all.
+    pub(super) fn unlearn(&self, hash: &str) {
+        let mut known = lock(&self.known);
+        if let Some(at) = known.bundles.iter().position(|(bundle, _)| bundle == hash)
+            && let Some((_, size)) = known.bundles.remove(at)
+        {
+            known.bytes -= size;
+        }
+    }
+
     fn dispatch(&self, run: RunId, body: Vec<u8>) -> Result<(), WireError> {
         if run != 0 {
             // A run that was given up has no inbox any more.

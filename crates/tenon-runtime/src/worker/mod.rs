@@ -44,6 +44,8 @@ pub fn main() -> ! {
 
 /// What must be done while everything is still allowed.
 fn prepare() {
+    // A thread that panics would leave its run hanging until its deadline; a process that dies is noticed at once.
+    std::panic::set_hook(Box::new(|_| std::process::abort()));
     #[cfg(target_env = "gnu")]
     // SAFETY: no other thread exists yet.
     unsafe {

@@ -141,20 +141,25 @@ impl Schedule {
     /// The run ends without an answer: now if it waits, at the next look at its meter if it computes.
     pub(super) fn kill(&self, run: RunId) {
         let mut state = self.state();
-        let Some(found) = state.runs.get_mut(&run) else {
-            return;
-        };
-        found.killed = true;
-        if let Some(meter) = &found.meter {
-            meter.kill();
-        }
-        let dropped = if found.on_thread {
-            None
-        } else {
-            state.runs.remove(&run)
+        let dropped = match state.runs.get_mut(&run) {
+            Some(found) if found.on_thread => {
+                found.killed = true;
+                if let Some(meter) = &found.meter {
+                    meter.kill();
+                }
+                return;
+            }
+            Some(_) => state.runs.remove(&run),
+            None => None,
         };
         drop(state);
         drop(dropped);
+        self.say_dropped(run);
+    }
+
+    fn say_dropped(&self, run: RunId) {
+        // A message this small is always within the limit of a frame.
+        let _ = self.link.send(run, &FromWorker::Dropped);
     }
 
     pub(super) fn forget(&self, hash: &str) {
@@ -416,6 +421,7 @@ impl Schedule {
         if run.killed {
             let dropped = state.runs.remove(&turn.run);
             drop(state);
+            self.say_dropped(turn.run);
             drop((dropped, turn));
             return;
         }
@@ -426,14 +432,15 @@ impl Schedule {
     }
 
     fn finish(self: &Arc<Self>, turn: Turn, ending: Option<Ending>) {
-        if let Some(ending) = ending
-            && let Err(error) = self.link.send(turn.run, &FromWorker::Done(ending))
-        {
-            let ending = failed(
-                "action_script_failure",
-                &format!("the result could not be handed over: {error}"),
-            );
-            let _ = self.link.send(turn.run, &FromWorker::Done(ending));
+        match ending {
+            None => self.say_dropped(turn.run),
+            Some(ending) => {
+                if let Err(error) = self.link.send(turn.run, &FromWorker::Done(ending)) {
+                    let message = format!("the result could not be handed over: {error}");
+                    let ending = failed("action_script_failure", &message);
+                    let _ = self.link.send(turn.run, &FromWorker::Done(ending));
+                }
+            }
         }
         let mut state = self.state();
         state.others_running -= usize::from(!turn.action);

@@ -13,3 +13,4 @@ mod paginate;
 mod pool;
 mod records;
 mod sdk;
+mod soap;
