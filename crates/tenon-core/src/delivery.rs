@@ -32,6 +32,10 @@ pub const WAITS: [Duration; 19] = [
 /// Failures in a row, over all deliveries of an endpoint, that open its circuit.
 pub const OPEN_AFTER: i64 = 5;
 
+/// Failed attempts of one delivery that count against its endpoint: so at least three deliveries have to fail before a
+/// circuit opens, and an event that no receiver would take does not stop the others.
+pub const COUNTED_ATTEMPTS: i64 = 2;
+
 /// An open circuit is probed this often.
 pub const PROBE_EVERY: Duration = seconds(10);
 
@@ -39,7 +43,8 @@ pub const PROBE_EVERY: Duration = seconds(10);
 /// others go on without it.
 pub const HOLD_ATTEMPTS: i64 = 5;
 
-/// A delivery that waited this long behind an open circuit is given up: a little more than all waits together.
+/// A delivery that waited this long behind an open circuit is given up: a little more than all waits together. Probes are
+/// no attempts of its own, so that order is kept over an outage.
 pub const LIFETIME: Duration = seconds(80 * 3_600);
 
 /// The wait after `attempts` failed attempts, spread by ± 20 % with `spread` from 0 to 1; `None` after the last.

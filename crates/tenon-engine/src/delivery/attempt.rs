@@ -66,7 +66,7 @@ pub(super) fn unsent(engine: &Engine, delivery: &ClaimedDelivery) -> Finished {
         delivery: delivery.pk,
         fence: delivery.fence,
         attempts: delivery.attempts,
-        outcome: Outcome::Release(delivery.uncounted_until.unwrap_or(now)),
+        outcome: Outcome::Release(delivery.probe_due.unwrap_or(now)),
         attempt: 0,
         at: now,
         duration_us: 0,
@@ -79,7 +79,7 @@ fn judge(engine: &Engine, delivery: &ClaimedDelivery, delivered: bool) -> Outcom
     if delivered {
         return Outcome::Delivered;
     }
-    if let Some(due) = delivery.uncounted_until {
+    if let Some(due) = delivery.probe_due {
         return Outcome::Release(due);
     }
     match delivery::wait(delivery.attempts + 1, spread(engine)) {

@@ -14,9 +14,9 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use tenon_core::{Secret, delivery, function::Cancel, limits, names::ConnectionPk};
 use tenon_store::{
     StoreError,
-    delivery::{Claim, ClaimedDelivery, EndpointTurn, Found, Outcome},
+    delivery::{Claim, ClaimedDelivery, EndpointTurn, Finished, Found, Outcome},
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::warn;
 
 use super::{
@@ -87,6 +87,7 @@ impl Worker {
                 lanes.push(self.drain(lane, &failures));
             }
             if lanes.is_empty() && claiming.is_none() {
+                self.flush().await;
                 return match (
                     failures.load(Ordering::Relaxed) >= delivery::OPEN_AFTER,
                     worked,
@@ -167,9 +168,10 @@ impl Worker {
             }
             let finished = attempt(&self.engine, &lane.destination, &next).await;
             let delivered = finished.outcome == Outcome::Delivered;
+            let counts = next.probe_due.is_some() || next.attempts < delivery::COUNTED_ATTEMPTS;
             if delivered {
                 failures.store(0, Ordering::Relaxed);
-            } else {
+            } else if counts {
                 failures.fetch_add(1, Ordering::Relaxed);
             }
             self.tell(
@@ -178,39 +180,42 @@ impl Worker {
                 finished.status,
                 finished.error.as_deref(),
             );
-            let turn = if delivered {
-                EndpointTurn::Works
-            } else {
-                let now = self.engine.clock.now();
-                EndpointTurn::Fails {
+            let probe_at = self.engine.clock.now().plus(delivery::PROBE_EVERY);
+            let turn = match (delivered, counts) {
+                (true, _) => Some(EndpointTurn::Works),
+                (false, true) => Some(EndpointTurn::Fails {
                     count: 1,
                     open_at: delivery::OPEN_AFTER,
-                    probe_at: now.plus(delivery::PROBE_EVERY),
-                }
+                    probe_at,
+                }),
+                (false, false) => None,
             };
-            self.note(Entry {
-                endpoint: self.endpoint,
-                turn: Some(turn),
-                finished,
-            })
-            .await;
+            self.note(turn, finished).await;
             if !delivered {
                 break;
             }
         }
         for rest in &lane.deliveries {
-            self.note(Entry {
-                endpoint: self.endpoint,
-                turn: None,
-                finished: unsent(&self.engine, rest),
-            })
-            .await;
+            self.note(None, unsent(&self.engine, rest)).await;
         }
     }
 
     /// A lost entry costs a second delivery when the lease is over, nothing else.
-    async fn note(&self, entry: Entry) {
+    async fn note(&self, turn: Option<EndpointTurn>, finished: Finished) {
+        let entry = Entry::Finished {
+            endpoint: self.endpoint,
+            turn,
+            finished: Box::new(finished),
+        };
         let _ = self.ledger.send(entry).await;
+    }
+
+    /// Waits until everything noted so far is written: whoever looks next sees it.
+    async fn flush(&self) {
+        let (done, written) = oneshot::channel();
+        if self.ledger.send(Entry::Flush(done)).await.is_ok() {
+            let _ = written.await;
+        }
     }
 
     /// A line for the operation that caused the webhook.

@@ -1,23 +1,16 @@
 //! The outgoing client against servers that misbehave.
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::IpAddr, time::Duration};
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use http::Method;
 use tenon_engine::egress::{
     AcrossOrigins, Egress, EgressBody, EgressError, EgressOptions, EgressPolicy, EgressRequest,
-    Network, Refused, ResponseBody, Socket, SystemNetwork,
+    Refused, ResponseBody,
 };
 use tenon_testkit::upstream::{Answer, Upstream};
+
+use crate::node::Names;
 
 const BIG: u64 = 1 << 40;
 
@@ -30,43 +23,6 @@ fn loopback() -> Egress {
 
 fn get(url: &str) -> EgressRequest {
     EgressRequest::to(Method::GET, url).unwrap()
-}
-
-/// A world with chosen names and addresses; every allowed address leads to one real server.
-struct World {
-    /// Answers per look-up, the last one repeats.
-    answers: Vec<Vec<IpAddr>>,
-    looked_up: AtomicUsize,
-    dialled: Mutex<Vec<SocketAddr>>,
-    server: SocketAddr,
-}
-
-impl World {
-    fn new(server: SocketAddr, answers: &[&[&str]]) -> Arc<Self> {
-        let answers = answers
-            .iter()
-            .map(|answer| answer.iter().map(|text| text.parse().unwrap()).collect())
-            .collect();
-        Arc::new(Self {
-            answers,
-            looked_up: AtomicUsize::new(0),
-            dialled: Mutex::default(),
-            server,
-        })
-    }
-}
-
-impl Network for World {
-    fn resolve(&self, _host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-        let number = self.looked_up.fetch_add(1, Ordering::SeqCst);
-        let answer = self.answers[number.min(self.answers.len() - 1)].clone();
-        Box::pin(async move { Ok(answer) })
-    }
-
-    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn Socket>>> {
-        self.dialled.lock().unwrap().push(address);
-        SystemNetwork.connect(self.server)
-    }
 }
 
 fn refusal(result: Result<tenon_engine::egress::EgressResponse, EgressError>) -> (Refused, u32) {
@@ -120,30 +76,30 @@ async fn fault_44_internal_addresses_are_refused_for_every_verb() {
 #[tokio::test]
 async fn fault_45_the_connection_goes_to_the_checked_address() {
     let server = Upstream::start(|_| Answer::text(200, "ok")).await;
-    let world = World::new(server.address(), &[&["93.184.215.14"], &["127.0.0.1"]]);
-    let egress = Egress::with_network(EgressPolicy::default(), world.clone());
+    let names = Names::new(server.address(), &[&["93.184.215.14"], &["127.0.0.1"]]);
+    let egress = Egress::with_network(EgressPolicy::default(), names.clone());
     let answer = egress.send(get("http://rebind.test/")).await.unwrap();
     assert_eq!(answer.collect(BIG).await.unwrap(), "ok");
-    let dialled = world.dialled.lock().unwrap().clone();
+    let dialled = names.dialled();
     assert_eq!(dialled, ["93.184.215.14:80".parse().unwrap()]);
     // The name now points inside: a new connection (another port) is refused before it is opened.
     refusal(egress.send(get("http://rebind.test:81/")).await);
-    assert_eq!(world.dialled.lock().unwrap().len(), 1);
+    assert_eq!(names.dialled().len(), 1);
 }
 
 #[tokio::test]
 async fn fault_45_one_private_address_among_many_refuses_the_name() {
     let server = Upstream::start(|_| Answer::text(200, "ok")).await;
-    let world = World::new(
+    let names = Names::new(
         server.address(),
         &[&["93.184.215.14", "93.184.215.15", "10.0.0.8"]],
     );
-    let egress = Egress::with_network(EgressPolicy::default(), world.clone());
+    let egress = Egress::with_network(EgressPolicy::default(), names.clone());
     let (reason, _) = refusal(egress.send(get("http://many.test/")).await);
     assert!(
         matches!(reason, Refused::Address { address, .. } if address == "10.0.0.8".parse::<IpAddr>().unwrap())
     );
-    assert!(world.dialled.lock().unwrap().is_empty());
+    assert!(names.dialled().is_empty());
 }
 
 #[tokio::test]

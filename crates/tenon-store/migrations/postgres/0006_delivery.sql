@@ -7,6 +7,8 @@ CREATE TABLE endpoint (
     failures BIGINT NOT NULL,
     -- Null while the circuit is closed; else the time of the next probe.
     open_until_us BIGINT,
+    -- Whose turn it was when a probe last went round the connections.
+    probe_connection_pk BIGINT,
     UNIQUE (environment_pk, url)
 );
 

@@ -46,15 +46,22 @@ crate::statements! {
             ORDER BY d.pk LIMIT $5)",
         claimed!());
     OLDEST = "
-        SELECT pk, next_at_us FROM delivery
+        SELECT pk, next_at_us, connection_pk FROM delivery
         WHERE endpoint_pk = $1 AND state = 'waiting' AND (lease_expires_at_us IS NULL OR lease_expires_at_us <= $2)
+        ORDER BY pk LIMIT 1";
+    NEXT_CONNECTION = "
+        SELECT MIN(connection_pk) FROM delivery WHERE endpoint_pk = $1 AND state = 'waiting' AND connection_pk > $2";
+    OLDEST_OF_CONNECTION = "
+        SELECT pk, next_at_us, connection_pk FROM delivery
+        WHERE endpoint_pk = $1 AND state = 'waiting' AND (lease_expires_at_us IS NULL OR lease_expires_at_us <= $2)
+            AND connection_pk = $3
         ORDER BY pk LIMIT 1";
     CLAIM_ONE = concat!("
         UPDATE delivery SET lease_owner = $2, lease_expires_at_us = $3, next_at_us = $3, fence = fence + 1
         WHERE pk = $1",
         claimed!());
     PROBING = "
-        UPDATE endpoint SET open_until_us = $2 WHERE pk = $1";
+        UPDATE endpoint SET open_until_us = $2, probe_connection_pk = $3 WHERE pk = $1";
     EXPIRE = "
         UPDATE delivery SET state = 'failed', finished_at_us = $2, last_error = $4, fence = fence + 1
         WHERE pk IN (
@@ -100,8 +107,8 @@ pub struct ClaimedDelivery {
     pub created_at: Timestamp,
     pub webhook_id: String,
     pub kind: String,
-    /// Set for the probe of an open circuit that is not yet due itself: a failure does not count.
-    pub uncounted_until: Option<Timestamp>,
+    /// Set for the probe of an open circuit, to when it was due: a failure is the endpoint's, not its own.
+    pub probe_due: Option<Timestamp>,
     body: Bytes,
     headers: Option<Bytes>,
 }
@@ -176,7 +183,7 @@ impl Tx {
         };
         match endpoint.get::<Option<Timestamp>>(1)? {
             Some(until) if until > claim.now => Ok(Found::Open { until }),
-            Some(_) => Ok(found(self.claim_probe(claim).await?)),
+            Some(_) => Ok(found(self.claim_probe(claim, &endpoint).await?)),
             None => {
                 let values = params![
                     claim.endpoint,
@@ -194,7 +201,12 @@ impl Tx {
         }
     }
 
-    async fn claim_probe(&self, claim: &Claim) -> Result<Vec<ClaimedDelivery>, StoreError> {
+    /// One delivery to try an open circuit with.
+    async fn claim_probe(
+        &self,
+        claim: &Claim,
+        endpoint: &Row,
+    ) -> Result<Vec<ClaimedDelivery>, StoreError> {
         let expired = params![
             claim.endpoint,
             claim.now,
@@ -202,18 +214,56 @@ impl Tx {
             "the endpoint did not come back in time",
         ];
         self.execute(&EXPIRE, expired).await?;
-        let oldest = params![claim.endpoint, claim.now];
-        let Some(oldest) = self.find(&OLDEST, oldest).await? else {
+        let (failures, turn): (i64, Option<i64>) = (endpoint.get(0)?, endpoint.get(4)?);
+        let (chosen, turn) = if failures % 2 == 1 {
+            self.next_in_turn(claim, turn).await?
+        } else {
+            (None, turn)
+        };
+        let chosen = match chosen {
+            Some(chosen) => Some(chosen),
+            None => {
+                let values = params![claim.endpoint, claim.now];
+                self.find(&OLDEST, values).await?
+            }
+        };
+        let Some(chosen) = chosen else {
             return Ok(Vec::new());
         };
-        let (pk, due): (i64, Timestamp) = (oldest.get(0)?, oldest.get(1)?);
+        let (pk, due): (i64, Timestamp) = (chosen.get(0)?, chosen.get(1)?);
         // Nobody else probes while this one is on its way.
-        self.execute(&PROBING, params![claim.endpoint, claim.probe_until])
-            .await?;
+        let values = params![claim.endpoint, claim.probe_until, turn];
+        self.execute(&PROBING, values).await?;
         let values = params![pk, claim.owner.as_str(), claim.lease_until];
         let mut probe = claimed(&self.get(&CLAIM_ONE, values).await?)?;
-        probe.uncounted_until = (due > claim.now).then_some(due);
+        probe.probe_due = Some(due);
         Ok(vec![probe])
+    }
+
+    /// The oldest delivery of the next connection: the very oldest may be one that no endpoint would take. Being the first
+    /// of its connection, it breaks no order.
+    async fn next_in_turn(
+        &self,
+        claim: &Claim,
+        turn: Option<i64>,
+    ) -> Result<(Option<Row>, Option<i64>), StoreError> {
+        let mut next = None;
+        for after in [turn.unwrap_or(i64::MIN), i64::MIN] {
+            let values = params![claim.endpoint, after];
+            next = self
+                .get(&NEXT_CONNECTION, values)
+                .await?
+                .get::<Option<i64>>(0)?;
+            if next.is_some() {
+                break;
+            }
+        }
+        let Some(connection) = next else {
+            return Ok((None, turn));
+        };
+        let values = params![claim.endpoint, claim.now, connection];
+        let chosen = self.find(&OLDEST_OF_CONNECTION, values).await?;
+        Ok((chosen, next))
     }
 }
 
@@ -231,6 +281,6 @@ fn claimed(row: &Row) -> Result<ClaimedDelivery, StoreError> {
         body: row.get(9)?,
         headers: row.get(10)?,
         kind: row.get(11)?,
-        uncounted_until: None,
+        probe_due: None,
     })
 }
