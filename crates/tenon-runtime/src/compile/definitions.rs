@@ -82,7 +82,8 @@ pub const EVENTS: [&str; 3] = [
     "validate-connection",
 ];
 
-/// Reads the definition out of a bundle.
+/// Reads the definition out of a bundle. The top level of the code runs in this process, in an isolate without a host:
+/// for code of whoever runs the command.
 pub fn define(entry: &EntryPoint, bundled: &Bundled) -> Result<Definition, CompileError> {
     let read = read_on_own_thread(&bundled.javascript);
     let complain = |message: String| {

@@ -410,7 +410,10 @@ impl<'a> Rewriter<'_, 'a> {
             let (text, span) = (specifier.value.as_str(), specifier.span);
             let message = format!("functions cannot require `{text}`");
             match imports::judge(text) {
-                Import::Offered(_) => {}
+                Import::Offered(name) if name == text => {}
+                Import::Offered(name) => {
+                    self.complain(span, &message, &format!("write `require('{name}')`"));
+                }
                 Import::Refused(advice) => self.complain(span, &message, advice),
                 Import::File | Import::Sdk => {
                     self.complain(span, &message, "use an `import` statement")

@@ -141,6 +141,16 @@ fn one_function_can_be_deployed_alone() {
 }
 
 #[test]
+fn the_export_decides_what_a_file_is() {
+    let (project, server) = (Project::new(), willing());
+    project.write("desk/actions/tickets.ts", crate::project::TICKETS);
+    project.write("index.ts", "import './desk/actions/tickets.js';\n");
+    assert_eq!(deploy(&project, &server, &["-a", "tickets"]).code, 10);
+    assert_eq!(deploy(&project, &server, &["-s", "tickets"]).code, 0);
+    assert_eq!(server.asked()[1].body["flowConfigs"][0]["type"], "sync");
+}
+
+#[test]
 fn an_integration_can_be_deployed_alone() {
     let (project, server) = (Project::new(), willing());
     assert_eq!(deploy(&project, &server, &["-i", "desk"]).code, 0);

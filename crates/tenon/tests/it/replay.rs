@@ -247,6 +247,46 @@ fn the_clock_can_be_stopped() {
 }
 
 #[test]
+fn a_provider_file_brings_pagination_settings() {
+    let project = project();
+    let start = TICKETS.find("            paginate: {").unwrap();
+    let end = start + TICKETS[start..].find('\n').unwrap();
+    project.write(
+        "desk/syncs/tickets.ts",
+        &TICKETS.replace(&TICKETS[start..end], ""),
+    );
+    let arguments = [
+        "test",
+        "--function",
+        "tickets",
+        "--providers",
+        "providers.yaml",
+    ];
+    assert_eq!(project.run(&arguments[..3]).code, 1);
+    project.write(
+        "providers.yaml",
+        "desk:
+  display_name: Desk
+  categories: [ticketing]
+  auth_mode: API_KEY
+  docs: https://example.com
+  proxy:
+    base_url: https://desk.example.com
+    paginate:
+      type: cursor
+      cursor_path_in_response: next
+      cursor_name_in_request: after
+      response_path: tickets
+",
+    );
+    let ran = project.run(&arguments);
+    assert_eq!(
+        (ran.out.as_str(), ran.err.as_str()),
+        ("1 passed, 0 failed\n", "")
+    );
+}
+
+#[test]
 fn results_come_as_json_lines() {
     let ran = project().run(&["test", "--json"]);
     assert_eq!(ran.err, "2 passed, 0 failed\n");

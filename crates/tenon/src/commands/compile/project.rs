@@ -31,19 +31,25 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// Whether a function is meant, by what its file's place says.
+    /// Whether a function of this name may be meant.
     fn includes(&self, entry: &EntryPoint) -> bool {
         let integration = self.integration.as_ref();
         if integration.is_some_and(|wanted| *wanted != entry.integration) {
             return false;
         }
-        match (&self.sync, &self.action) {
-            (None, None) => true,
-            (sync, action) => {
-                (entry.folder == "syncs" && sync.as_ref() == Some(&entry.name))
-                    || (entry.folder == "actions" && action.as_ref() == Some(&entry.name))
-            }
-        }
+        let names = [&self.sync, &self.action];
+        names.iter().all(|name| name.is_none()) || names.contains(&&Some(entry.name.clone()))
+    }
+
+    /// Whether it is meant, now that its kind is known: the export decides, not the folder.
+    fn includes_kind(&self, function: &CompiledFunction) -> bool {
+        let wanted = match function.bundled.kind {
+            _ if self.sync.is_none() && self.action.is_none() => return true,
+            FunctionKind::Sync => &self.sync,
+            FunctionKind::Action => &self.action,
+            FunctionKind::OnEvent => &None,
+        };
+        wanted.as_ref() == Some(&function.entry.name)
     }
 
     /// `deployMode` of the deployment (cli.md, 4).
@@ -91,11 +97,15 @@ pub(crate) fn compile_project(
     let mut diagnostics = Vec::new();
     for outcome in outcomes {
         match outcome {
-            Ok(function) => functions.push(function),
+            Ok(function) if selection.includes_kind(&function) => functions.push(function),
+            Ok(_) => {}
             Err(error) => diagnostics.extend(error.diagnostics),
         }
     }
     diagnostics.extend(clashes(&functions));
+    if diagnostics.is_empty() && functions.is_empty() {
+        return Err(CompileProjectError::NothingSelected);
+    }
     if diagnostics.is_empty() {
         return Ok(functions);
     }
@@ -113,19 +123,6 @@ pub(crate) fn compile_project(
 
 fn compile_one(project: &Project, entry: &EntryPoint) -> Result<CompiledFunction, CompileError> {
     let bundled = project.bundle(entry)?;
-    let folder = match bundled.kind {
-        FunctionKind::Sync => "syncs",
-        FunctionKind::Action => "actions",
-        FunctionKind::OnEvent => "on-events",
-    };
-    if entry.folder != folder {
-        let (start, end) = bundled.definition;
-        let message = format!(
-            "this function belongs into `{}/{folder}`",
-            entry.integration
-        );
-        return Err(Diagnostic::at(&entry.path, &bundled.source, start, end, message).into());
-    }
     let definition = define(entry, &bundled)?;
     Ok(CompiledFunction {
         entry: entry.clone(),
