@@ -1,18 +1,19 @@
-//! One function and everything it imports as a single CommonJS text (functions.md, 4.1).
+//! One function and everything it imports as a single `CommonJS` text (functions.md, 4.1).
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::fmt::Write as _;
 
 use serde_json::Value;
 use tenon_core::function::FunctionKind;
 
 use super::{
-    diagnostic::{CompileError, Diagnostic},
+    binding,
+    diagnostic::CompileError,
     entry::Entry,
     files::Files,
+    graph::{Graph, Loaded},
     imports::{self, Import},
-    module::{self, Module, Role},
-    resolve,
-    rewrite::{self, RequestKind},
+    module::Module,
+    rewrite::RequestKind,
     source_map::{Mapping, SourceMap},
 };
 
@@ -28,7 +29,7 @@ pub struct Bundled {
     pub kind: FunctionKind,
     /// Where the entry file names the definition function, in bytes.
     pub definition: (usize, usize),
-    /// A CommonJS module with an inline source map.
+    /// A `CommonJS` module with an inline source map.
     pub javascript: String,
     /// The entry file as written.
     pub source: String,
@@ -69,87 +70,7 @@ fn features(source: &str) -> Vec<&'static str> {
     }
 }
 
-enum Loaded {
-    Code {
-        module: Module,
-        /// For each request: the index of the module in the bundle, if it is part of it.
-        targets: Vec<Option<usize>>,
-    },
-    Json {
-        path: String,
-        text: String,
-    },
-}
-
-impl Loaded {
-    fn path(&self) -> &str {
-        match self {
-            Self::Code { module, .. } => &module.path,
-            Self::Json { path, .. } => path,
-        }
-    }
-}
-
-struct Graph {
-    entry: Entry,
-    entry_source: String,
-    modules: Vec<Loaded>,
-}
-
 impl Graph {
-    fn load(files: &dyn Files, entry: &str) -> Result<Self, CompileError> {
-        let mut loader = Loader {
-            files,
-            indices: HashMap::from([(entry.to_owned(), 0)]),
-            queue: vec![entry.to_owned()],
-            diagnostics: Vec::new(),
-        };
-        let mut modules = Vec::new();
-        let mut found = None;
-        while modules.len() < loader.queue.len() {
-            let path = loader.queue[modules.len()].clone();
-            let text = loader.read(&path)?;
-            if path.ends_with(".json") {
-                modules.push(loader.json(path, text)?);
-                continue;
-            }
-            let role = if modules.is_empty() {
-                Role::Entry
-            } else {
-                Role::Dependency
-            };
-            let (module, defined) = match module::compile(&path, &text, role) {
-                Ok(compiled) => compiled,
-                Err(error) => {
-                    loader.diagnostics.extend(error.diagnostics);
-                    return Err(CompileError {
-                        diagnostics: loader.diagnostics,
-                    });
-                }
-            };
-            let targets = loader.targets(&module, &text);
-            modules.push(Loaded::Code { module, targets });
-            if let Some(defined) = defined {
-                found = Some((defined, text));
-            }
-        }
-        match found {
-            Some((entry, entry_source)) if loader.diagnostics.is_empty() => Ok(Self {
-                entry,
-                entry_source,
-                modules,
-            }),
-            _ if loader.diagnostics.is_empty() => Err(Diagnostic::of_file(
-                entry,
-                "a function must be written in TypeScript or JavaScript".to_owned(),
-            )
-            .into()),
-            _ => Err(CompileError {
-                diagnostics: loader.diagnostics,
-            }),
-        }
-    }
-
     fn print(&self) -> String {
         let mut printer = Printer::default();
         printer.text(PRELUDE);
@@ -191,83 +112,6 @@ impl Graph {
     }
 }
 
-struct Loader<'f> {
-    files: &'f dyn Files,
-    indices: HashMap<String, usize>,
-    queue: Vec<String>,
-    diagnostics: Vec<Diagnostic>,
-}
-
-impl Loader<'_> {
-    fn read(&self, path: &str) -> Result<String, CompileError> {
-        let complain = |message: String| CompileError::from(Diagnostic::of_file(path, message));
-        if self.queue.len() > BUNDLE_FILES {
-            return Err(complain(format!(
-                "the function imports more than {BUNDLE_FILES} files"
-            )));
-        }
-        let text = self
-            .files
-            .read(path)
-            .map_err(|error| complain(format!("the file cannot be read: {error}")))?;
-        // A byte order mark would count as a character of the first line.
-        Ok(text
-            .strip_prefix('\u{feff}')
-            .map_or_else(|| text.clone(), str::to_owned))
-    }
-
-    fn json(&self, path: String, text: String) -> Result<Loaded, CompileError> {
-        match serde_json::from_str::<Value>(&text) {
-            // A literal for `JSON.parse`: as an object literal `__proto__` would mean something else.
-            Ok(value) => Ok(Loaded::Json {
-                path,
-                text: Value::from(value.to_string()).to_string(),
-            }),
-            Err(error) => {
-                let line_start = text
-                    .split_inclusive('\n')
-                    .take(error.line().saturating_sub(1))
-                    .map(str::len)
-                    .sum::<usize>();
-                let start = line_start + error.column().saturating_sub(1);
-                let message = format!("this is not JSON: {error}");
-                Err(Diagnostic::at(&path, &text, start, start + 1, message).into())
-            }
-        }
-    }
-
-    fn targets(&mut self, module: &Module, source: &str) -> Vec<Option<usize>> {
-        let mut targets = Vec::new();
-        for request in &module.requests {
-            if imports::judge(&request.specifier) != Import::File {
-                targets.push(None);
-                continue;
-            }
-            match resolve::resolve(self.files, &module.path, &request.specifier) {
-                Ok(path) => targets.push(Some(self.index(path))),
-                Err(tried) => {
-                    let (start, end) = request.span;
-                    let message = format!("there is no file `{}`", request.specifier);
-                    let hint = format!("looked for {}", tried.join(", "));
-                    let diagnostic = Diagnostic::at(&module.path, source, start, end, message);
-                    self.diagnostics.push(diagnostic.with_hint(hint));
-                    targets.push(None);
-                }
-            }
-        }
-        targets
-    }
-
-    fn index(&mut self, path: String) -> usize {
-        let next = self.queue.len();
-        let index = *self.indices.entry(path.clone()).or_insert(next);
-        if index == next {
-            self.queue.push(path);
-        }
-        index
-    }
-}
-
 /// The first lines of a module function: exports as getters, then the imports in order.
 fn head(module: &Module, targets: &[Option<usize>]) -> String {
     let mut text = String::from("\"use strict\";\n");
@@ -288,16 +132,16 @@ fn head(module: &Module, targets: &[Option<usize>]) -> String {
             (None, _) => "__tenon_sdk".to_owned(),
         };
         let line = match request.kind {
-            RequestKind::Static => format!("const {} = {load};\n", rewrite::variable(index)),
+            RequestKind::Static => format!("const {} = {load};\n", binding::variable(index)),
             RequestKind::Dynamic => format!(
                 "const {} = async () => __tenon_interop({load});\n",
-                rewrite::dynamic_variable(index)
+                binding::dynamic_variable(index)
             ),
         };
         text.push_str(&line);
-        let default = rewrite::default_variable(index);
+        let default = binding::default_variable(index);
         if target.is_none() && uses(module, &default) {
-            let variable = rewrite::variable(index);
+            let variable = binding::variable(index);
             writeln!(text, "const {default} = __tenon_default({variable});")
                 .expect("writing to a String never fails");
         }
@@ -306,7 +150,7 @@ fn head(module: &Module, targets: &[Option<usize>]) -> String {
         writeln!(
             text,
             "__tenon_pass_on(exports, {});",
-            rewrite::variable(*request)
+            binding::variable(*request)
         )
         .expect("writing to a String never fails");
     }
@@ -350,41 +194,4 @@ impl Printer {
 }
 
 /// What every bundle starts with: a loader that knows cycles, and the SDK's wrappers, so that the bundle stands alone.
-const PRELUDE: &str = r#""use strict";
-const __tenon_cache = [];
-function __tenon_load(index) {
-    if (!__tenon_cache[index]) {
-        const module = (__tenon_cache[index] = { exports: {} });
-        __tenon_modules[index](module, module.exports);
-    }
-    return __tenon_cache[index].exports;
-}
-function __tenon_exports(exports, getters) {
-    Object.defineProperty(exports, "__esModule", { value: true });
-    for (const name of Object.keys(getters)) {
-        Object.defineProperty(exports, name, { enumerable: true, configurable: true, get: getters[name] });
-    }
-}
-function __tenon_pass_on(exports, from) {
-    for (const name of Object.getOwnPropertyNames(from)) {
-        if (name !== "default" && name !== "__esModule" && !Object.hasOwn(exports, name)) {
-            Object.defineProperty(exports, name, { enumerable: true, configurable: true, get: () => from[name] });
-        }
-    }
-}
-function __tenon_default(module) {
-    return module && module.__esModule && "default" in module ? module.default : module;
-}
-function __tenon_interop(module) {
-    if (module && module.__esModule) return module;
-    const fields = module && (typeof module === "object" || typeof module === "function") ? module : {};
-    const wrapped = { default: module };
-    __tenon_pass_on(wrapped, fields);
-    return Object.defineProperty(wrapped, "__esModule", { value: true });
-}
-const __tenon_sdk = __tenon_interop({
-    createSync: (definition) => ({ type: "sync", ...definition }),
-    createAction: (definition) => ({ type: "action", ...definition }),
-    createOnEvent: (definition) => ({ type: "onEvent", ...definition }),
-});
-"#;
+const PRELUDE: &str = include_str!("prelude.js");

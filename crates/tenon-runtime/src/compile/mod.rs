@@ -1,7 +1,7 @@
 //! From a TypeScript project to bundles and definitions.
 //!
 //! [`project`] finds the functions of a folder, [`bundle`] turns one of them and everything it imports into a single
-//! CommonJS text (functions.md, 4.1), [`definitions`] loads that text once to read what the function says of itself.
+//! `CommonJS` text (functions.md, 4.1), [`definitions`] loads that text once to read what the function says of itself.
 //! What is wrong with the code comes back as a [`CompileError`] that names file, line and column.
 
 pub mod bundle;
@@ -13,7 +13,9 @@ pub mod imports;
 pub mod project;
 pub mod source_map;
 
+mod binding;
 mod entry;
+mod graph;
 mod module;
 mod resolve;
 mod rewrite;

@@ -33,7 +33,7 @@ pub(super) struct Module {
     pub(super) exports: Vec<(String, String)>,
     /// Requests whose exports are passed on (`export *`).
     pub(super) passed_on: Vec<usize>,
-    /// Whether the file speaks CommonJS: no import or export anywhere.
+    /// Whether the file speaks `CommonJS`: no import or export anywhere.
     pub(super) common_js: bool,
 }
 

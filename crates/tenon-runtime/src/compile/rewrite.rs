@@ -9,9 +9,10 @@ use oxc::{
     allocator::{Allocator, ArenaVec},
     ast::{
         ast::{
-            Argument, BindingPattern, ClassType, Declaration, ExportDefaultDeclaration,
-            ExportDefaultDeclarationKind, Expression, FunctionType, IdentifierName,
-            ImportDeclaration, ImportDeclarationSpecifier, ModuleExportName, NumberBase, Program,
+            Argument, ArrowFunctionExpression, BindingPattern, CallExpression, ClassType,
+            Declaration, ExportDefaultDeclaration, ExportDefaultDeclarationKind, Expression,
+            ForOfStatement, Function, FunctionType, IdentifierName, ImportDeclaration,
+            ImportDeclarationSpecifier, ModuleExportName, NumberBase, ObjectProperty, Program,
             Statement, VariableDeclarationKind, VariableDeclarator,
         },
         builder::AstBuilder,
@@ -24,6 +25,9 @@ use oxc::{
 };
 
 use super::{
+    binding::{
+        Binding, bound_names, default_variable, dynamic_variable, is_identifier, text_of, variable,
+    },
     diagnostic::{CompileError, Diagnostic},
     imports::{self, Import},
 };
@@ -58,21 +62,6 @@ pub(super) struct Rewritten {
     pub(super) common_js: bool,
 }
 
-/// Name of the variable that holds the module of a request.
-pub(super) fn variable(request: usize) -> String {
-    format!("__tenon_import_{request}")
-}
-
-/// Name of the variable that holds the default export of a module that is not part of the bundle.
-pub(super) fn default_variable(request: usize) -> String {
-    format!("__tenon_default_{request}")
-}
-
-/// Name of the function that loads the module of a dynamic request.
-pub(super) fn dynamic_variable(request: usize) -> String {
-    format!("__tenon_dynamic_{request}")
-}
-
 /// Rewrites a program whose types are gone already.
 pub(super) fn rewrite<'a>(
     path: &str,
@@ -94,7 +83,7 @@ pub(super) fn rewrite<'a>(
         out: Rewritten::default(),
         diagnostics: Vec::new(),
     };
-    rewriter.take_statements(program, allocator);
+    rewriter.take_statements(program);
     program.directives.clear();
     rewriter.visit_program(program);
     if rewriter.diagnostics.is_empty() {
@@ -103,15 +92,6 @@ pub(super) fn rewrite<'a>(
         let diagnostics = rewriter.diagnostics;
         Err(CompileError { diagnostics })
     }
-}
-
-/// What an imported name stands for.
-#[derive(Clone, Debug)]
-enum Binding {
-    Namespace(usize),
-    Member(usize, String),
-    /// The default export of a module that is not part of the bundle.
-    OutsideDefault(usize),
 }
 
 struct Rewriter<'s, 'a> {
@@ -127,7 +107,7 @@ struct Rewriter<'s, 'a> {
 }
 
 impl<'a> Rewriter<'_, 'a> {
-    fn take_statements(&mut self, program: &mut Program<'a>, allocator: &'a Allocator) {
+    fn take_statements(&mut self, program: &mut Program<'a>) {
         let statements = std::mem::replace(&mut program.body, ArenaVec::new_in(&self.builder));
         // Imports are bound first: an export of an imported name may stand above its import.
         for statement in &statements {
@@ -136,25 +116,17 @@ impl<'a> Rewriter<'_, 'a> {
             }
         }
         let mut seen_module_syntax = false;
-        let mut next_import = 0;
-        let imports = self.out.requests.len();
         for statement in statements {
             seen_module_syntax |= statement.is_module_declaration();
             match statement {
-                Statement::ImportDeclaration(_) => next_import += 1,
-                statement => self.take_statement(statement, program, allocator),
+                Statement::ImportDeclaration(_) => {}
+                statement => self.take_statement(statement, program),
             }
         }
-        debug_assert_eq!(next_import, imports);
         self.out.common_js = !seen_module_syntax;
     }
 
-    fn take_statement(
-        &mut self,
-        statement: Statement<'a>,
-        program: &mut Program<'a>,
-        allocator: &'a Allocator,
-    ) {
+    fn take_statement(&mut self, statement: Statement<'a>, program: &mut Program<'a>) {
         match statement {
             Statement::ExportAllDeclaration(export) => {
                 let request = self.request(
@@ -198,7 +170,7 @@ impl<'a> Rewriter<'_, 'a> {
                 program.body.push(Statement::from(declaration));
             }
             Statement::ExportDefaultDeclaration(export) => {
-                let statement = self.take_default(export.unbox(), allocator);
+                let statement = self.take_default(export.unbox());
                 program.body.extend(statement);
             }
             Statement::TSExportAssignment(export) => {
@@ -289,12 +261,7 @@ impl<'a> Rewriter<'_, 'a> {
     }
 
     /// The statement that is left of a default export.
-    fn take_default(
-        &mut self,
-        export: ExportDefaultDeclaration<'a>,
-        allocator: &'a Allocator,
-    ) -> Option<Statement<'a>> {
-        let _ = allocator;
+    fn take_default(&mut self, export: ExportDefaultDeclaration<'a>) -> Option<Statement<'a>> {
         let value = match export.declaration {
             ExportDefaultDeclarationKind::FunctionDeclaration(mut function) => {
                 if let Some(id) = &function.id {
@@ -454,7 +421,7 @@ impl<'a> VisitMut<'a> for Rewriter<'_, 'a> {
         walk_mut::walk_expression(self, expression);
     }
 
-    fn visit_call_expression(&mut self, call: &mut oxc::ast::ast::CallExpression<'a>) {
+    fn visit_call_expression(&mut self, call: &mut CallExpression<'a>) {
         self.check_require(&call.callee, &call.arguments);
         let imported = match &call.callee {
             Expression::Identifier(name) => self.binding_of(name.reference_id.get()),
@@ -474,29 +441,26 @@ impl<'a> VisitMut<'a> for Rewriter<'_, 'a> {
         }
     }
 
-    fn visit_object_property(&mut self, property: &mut oxc::ast::ast::ObjectProperty<'a>) {
+    fn visit_object_property(&mut self, property: &mut ObjectProperty<'a>) {
         if let (true, Expression::Identifier(name)) = (property.shorthand, &property.value) {
             property.shorthand = self.binding_of(name.reference_id.get()).is_none();
         }
         walk_mut::walk_object_property(self, property);
     }
 
-    fn visit_function(&mut self, function: &mut oxc::ast::ast::Function<'a>, flags: ScopeFlags) {
+    fn visit_function(&mut self, function: &mut Function<'a>, flags: ScopeFlags) {
         self.depth += 1;
         walk_mut::walk_function(self, function, flags);
         self.depth -= 1;
     }
 
-    fn visit_arrow_function_expression(
-        &mut self,
-        arrow: &mut oxc::ast::ast::ArrowFunctionExpression<'a>,
-    ) {
+    fn visit_arrow_function_expression(&mut self, arrow: &mut ArrowFunctionExpression<'a>) {
         self.depth += 1;
         walk_mut::walk_arrow_function_expression(self, arrow);
         self.depth -= 1;
     }
 
-    fn visit_for_of_statement(&mut self, statement: &mut oxc::ast::ast::ForOfStatement<'a>) {
+    fn visit_for_of_statement(&mut self, statement: &mut ForOfStatement<'a>) {
         if statement.r#await && self.depth == 0 {
             self.complain(
                 statement.span,
@@ -505,46 +469,5 @@ impl<'a> VisitMut<'a> for Rewriter<'_, 'a> {
             );
         }
         walk_mut::walk_for_of_statement(self, statement);
-    }
-}
-
-fn text_of(binding: &Binding) -> String {
-    match binding {
-        Binding::Namespace(request) => variable(*request),
-        Binding::OutsideDefault(request) => default_variable(*request),
-        Binding::Member(request, name) => {
-            format!(
-                "{}[{}]",
-                variable(*request),
-                serde_json::Value::from(name.as_str())
-            )
-        }
-    }
-}
-
-fn is_identifier(name: &str) -> bool {
-    oxc::syntax::identifier::is_identifier_name(name)
-}
-
-fn bound_names(pattern: &BindingPattern<'_>, names: &mut Vec<String>) {
-    match pattern {
-        BindingPattern::BindingIdentifier(name) => names.push(name.name.to_string()),
-        BindingPattern::ObjectPattern(object) => {
-            for property in &object.properties {
-                bound_names(&property.value, names);
-            }
-            if let Some(rest) = &object.rest {
-                bound_names(&rest.argument, names);
-            }
-        }
-        BindingPattern::ArrayPattern(array) => {
-            for element in array.elements.iter().flatten() {
-                bound_names(element, names);
-            }
-            if let Some(rest) = &array.rest {
-                bound_names(&rest.argument, names);
-            }
-        }
-        BindingPattern::AssignmentPattern(assignment) => bound_names(&assignment.left, names),
     }
 }

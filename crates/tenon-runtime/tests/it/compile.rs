@@ -1,5 +1,7 @@
 //! Compiling, through the door of the command line: files in, bundle or complaints out.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
+
 use tenon_core::function::FunctionKind;
 use tenon_runtime::compile::{InMemory, bundle, source_map::SourceMap};
 
@@ -23,7 +25,7 @@ fn probe(files: &[(&str, &str)], probe: &str) -> String {
     let bundled = bundle(&files, "crm/actions/main.ts").unwrap();
     let runtime = rquickjs::Runtime::new().unwrap();
     let context = rquickjs::Context::full(&runtime).unwrap();
-    let answer = context.with(|ctx| {
+    context.with(|ctx| {
         let code = format!(
             "globalThis.answer = undefined; (function () {{ const module = {{ exports: {{}} }};
              (function (module, exports, require) {{ {}
@@ -38,8 +40,7 @@ fn probe(files: &[(&str, &str)], probe: &str) -> String {
         }
         while ctx.execute_pending_job() {}
         ctx.globals().get::<_, String>("answer").unwrap()
-    });
-    answer
+    })
 }
 
 fn action(body: &str) -> String {

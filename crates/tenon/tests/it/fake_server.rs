@@ -14,10 +14,10 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug)]
-pub struct Asked {
-    pub path: String,
-    pub headers: HashMap<String, String>,
-    pub body: Value,
+pub(crate) struct Asked {
+    pub(crate) path: String,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Value,
 }
 
 #[derive(Default)]
@@ -27,14 +27,14 @@ struct State {
     answers: Mutex<HashMap<String, (u16, Value)>>,
 }
 
-pub struct FakeServer {
-    pub url: String,
+pub(crate) struct FakeServer {
+    pub(crate) url: String,
     state: Arc<State>,
 }
 
 impl FakeServer {
     /// Listens on a free port until the test's process ends.
-    pub fn start(answers: &[(&str, u16, Value)]) -> Self {
+    pub(crate) fn start(answers: &[(&str, u16, Value)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(State::default());
@@ -55,12 +55,12 @@ impl FakeServer {
         Self { url, state }
     }
 
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.state.asked.lock().unwrap().clone()
     }
 
     /// Waits until it was asked `count` times.
-    pub fn wait_for(&self, count: usize) -> Vec<Asked> {
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<Asked> {
         let asked = self.state.asked.lock().unwrap();
         let (asked, timeout) = self
             .state

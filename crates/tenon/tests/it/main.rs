@@ -1,5 +1,7 @@
 //! The command line, tested as people use it: the binary, a folder, a server.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic, too")]
+
 mod fake_server;
 mod project;
 

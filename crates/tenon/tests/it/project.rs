@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-pub const TICKETS: &str = r#"import { createSync } from 'nango';
+pub(crate) const TICKETS: &str = r#"import { createSync } from 'nango';
 import { z } from 'zod';
 import { toTicket } from '../mappers/to-ticket.js';
 
@@ -38,14 +38,14 @@ export type Exec = Parameters<(typeof sync)['exec']>[0];
 export default sync;
 "#;
 
-pub const MAPPER: &str = r#"interface Raw { number: number; subject: string | null }
+pub(crate) const MAPPER: &str = r#"interface Raw { number: number; subject: string | null }
 
 export function toTicket(raw: Raw) {
     return { id: String(raw.number), title: raw.subject ?? '(none)' };
 }
 "#;
 
-pub const CLOSE: &str = r#"import { createAction } from 'nango';
+pub(crate) const CLOSE: &str = r#"import { createAction } from 'nango';
 import { z } from 'zod';
 
 export default createAction({
@@ -63,7 +63,7 @@ export default createAction({
 });
 "#;
 
-pub const WELCOME: &str = r#"import { createOnEvent } from 'nango';
+pub(crate) const WELCOME: &str = r#"import { createOnEvent } from 'nango';
 
 export default createOnEvent({
     description: 'Says hello',
@@ -72,13 +72,13 @@ export default createOnEvent({
 });
 "#;
 
-pub const INDEX: &str = "import './desk/syncs/tickets.js';\nimport './desk/actions/close-ticket.js';\nimport './desk/on-events/welcome.js';\n";
+pub(crate) const INDEX: &str = "import './desk/syncs/tickets.js';\nimport './desk/actions/close-ticket.js';\nimport './desk/on-events/welcome.js';\n";
 
-pub struct Project(TempDir);
+pub(crate) struct Project(TempDir);
 
 impl Project {
     /// The whole project.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let project = Self(tempfile::tempdir().unwrap());
         project.write("index.ts", INDEX);
         project.write("desk/syncs/tickets.ts", TICKETS);
@@ -88,38 +88,38 @@ impl Project {
         project
     }
 
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.0.path()
     }
 
-    pub fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.root().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
     /// The command, with nothing of the caller's environment that it would look at.
-    pub fn tenon(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn tenon(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenon"));
         command.current_dir(self.root()).args(arguments).env_clear();
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         Ran::of(self.tenon(arguments).output().unwrap())
     }
 }
 
 /// How a command ended.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
-    pub fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8(output.stdout).unwrap(),

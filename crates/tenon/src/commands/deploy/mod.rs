@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// Show the plan and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Server to deploy to; NANGO_HOSTPORT or a running `tenon dev` otherwise
+    /// Server to deploy to; `NANGO_HOSTPORT` or a running `tenon dev` otherwise
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
 }

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// Folder with `index.ts`
     #[arg(long, value_name = "PATH", default_value = ".")]
     pub(crate) path: PathBuf,
-    /// Server to deploy to; NANGO_HOSTPORT or a running `tenon dev` otherwise
+    /// Server to deploy to; `NANGO_HOSTPORT` or a running `tenon dev` otherwise
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<String>,
 }
