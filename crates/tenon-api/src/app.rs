@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use tenon_engine::Engine;
+use tenon_engine::{Engine, people::Door};
 
 use crate::{
     caller::KeyCache,
     middleware::rate_limit::RateLimiter,
-    pages::{Access, Pages},
+    pages::{Access, Pages, Shown},
 };
 
 /// The state of the HTTP server. Cheap to clone.
@@ -17,6 +17,8 @@ pub struct App {
     pub(crate) keys: Arc<KeyCache>,
     pub(crate) limiter: Arc<RateLimiter>,
     pub(crate) pages: Pages,
+    pub(crate) door: Arc<Door>,
+    pub(crate) shown: Arc<Shown>,
 }
 
 impl App {
@@ -31,6 +33,8 @@ impl App {
                 access: Access::Login,
                 demo: None,
             },
+            door: Arc::default(),
+            shown: Arc::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri, header},
     middleware::{from_fn, from_fn_with_state},
     response::{Html, IntoResponse, Response},
+    routing::get,
 };
 use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -20,6 +21,7 @@ use crate::{
 /// The service of an [`App`]. The first layer below is the innermost.
 pub fn router(app: App) -> Router {
     let routes = public::routes()
+        .route("/", get(pages::home))
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_route)
         .layer(from_fn_with_state(app.clone(), socket::take))

@@ -49,6 +49,19 @@ pub(crate) fn serve(path: &str, versioned: bool) -> Response {
         Some("html") => "text/html; charset=utf-8",
         _ => "application/octet-stream",
     };
+    answer(kind, versioned, file.data.into_owned())
+}
+
+/// A module that stands elsewhere in the repository.
+pub(crate) fn script(text: &'static str, versioned: bool) -> Response {
+    answer(
+        "text/javascript; charset=utf-8",
+        versioned,
+        text.as_bytes().to_vec(),
+    )
+}
+
+fn answer(kind: &'static str, versioned: bool, content: Vec<u8>) -> Response {
     let keep = if versioned {
         "public, max-age=31536000, immutable"
     } else {
@@ -62,7 +75,7 @@ pub(crate) fn serve(path: &str, versioned: bool) -> Response {
             HeaderValue::from_static("nosniff"),
         ),
     ];
-    (headers, file.data.into_owned()).into_response()
+    (headers, content).into_response()
 }
 
 /// Whether a query names this build.

@@ -16,6 +16,7 @@ use std::{
 use anyhow::Context as _;
 use tenon_api::demo::Helpdesk;
 use tenon_core::function::Cancel;
+use tenon_engine::people;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -80,6 +81,9 @@ async fn serve(
         watch_here(&mut servers, &config, &environments, &shutdown);
     }
     announce(&config, mode, &data_dir, started);
+    if mode == Mode::Serve {
+        announce_setup(&rooms, &config).await?;
+    }
     drain::until_told(&rooms, &shutdown).await;
     drain::drain(rooms, loops, servers).await;
     Ok(())
@@ -131,6 +135,17 @@ fn watch_here(
             ui::error(&problem);
         }
     });
+}
+
+/// The first start has nobody who could log in: whoever reads this line may become the first.
+async fn announce_setup(rooms: &Rooms, config: &Config) -> anyhow::Result<()> {
+    if let Some(token) = people::setup_link(&rooms.engine).await? {
+        let link = format!("{}/ui/setup?token={}", config.public_url, token.expose());
+        ui::say(format!(
+            "  nobody can log in yet; open this link once: {link}"
+        ));
+    }
+    Ok(())
 }
 
 fn announce(config: &Config, mode: Mode, data_dir: &Path, started: Instant) {
