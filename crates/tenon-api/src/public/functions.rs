@@ -70,6 +70,20 @@ fn kind(object: &Object<'_>) -> Option<&'static str> {
     object.optional("type").one_of(TYPES)
 }
 
+/// `?type=`, which must be there: a deletion never guesses.
+fn the_kind(query: &Query) -> Result<&'static str, ApiError> {
+    if let Some(kind) = only_kind(query)? {
+        return Ok(kind);
+    }
+    let input = query.input();
+    input.issue(
+        "invalid_value",
+        vec!["type".to_owned()],
+        "must be one of sync, action, on-event",
+    );
+    Err(input.finish().expect_err("an issue was just added"))
+}
+
 /// `?type=` and nothing else.
 fn only_kind(query: &Query) -> Result<Option<&'static str>, ApiError> {
     let input = query.input();

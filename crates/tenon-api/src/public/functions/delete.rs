@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use serde_json::{Value, json};
 use tenon_engine::work::deploy;
 
-use super::{of_integration, one, only_kind};
+use super::{of_integration, one, the_kind};
 use crate::{
     ApiError, App, UriParams,
     caller::{Caller, scope},
@@ -18,10 +18,10 @@ pub(super) async fn delete(
     params: UriParams,
     query: Query,
 ) -> Result<Json<Value>, ApiError> {
-    let kind = only_kind(&query)?;
+    let kind = the_kind(&query)?;
     let key = params.integration_key("unique_key")?;
     let functions = of_integration(&app, caller.environment, key).await?;
-    let function = one(functions, params.get("name"), kind)?;
+    let function = one(functions, params.get("name"), Some(kind))?;
     deploy::delete_function(&app.engine, &function).await?;
     Ok(Json(json!({ "success": true })))
 }
