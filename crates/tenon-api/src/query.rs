@@ -103,7 +103,8 @@ fn path_of(name: &str) -> Vec<String> {
         path.push(rest[1..=end].to_owned());
         rest = &rest[end + 2..];
     }
-    if path.is_empty() {
+    // A bracket that never closes is part of the name.
+    if rest.len() == name.len() - first {
         return vec![name.to_owned()];
     }
     if !rest.is_empty() && path.len() > MAX_DEPTH {
