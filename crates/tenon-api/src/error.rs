@@ -150,14 +150,12 @@ pub struct ApiError {
     pub code: &'static str,
     pub message: Option<String>,
     pub errors: Vec<Issue>,
-    pub payload: Option<Value>,
-    pub additional_properties: Option<Value>,
-    pub upstream: Option<Value>,
     pub retry_after_s: Option<u64>,
-    /// More members of the `error` object, for the few answers that have them.
-    pub extra: Map<String, Value>,
+    /// More members of the `error` object: `payload`, `additional_properties`, `upstream`, ... Boxed, because failures
+    /// travel through every `Result` of the handlers.
+    members: Option<Box<Map<String, Value>>>,
     /// What went wrong inside: logged once, never shown.
-    chain: Option<String>,
+    chain: Option<Box<str>>,
 }
 
 /// Marks an answer whose cause is to be logged under a support id.
@@ -185,11 +183,8 @@ impl ApiError {
             code,
             message: None,
             errors: Vec::new(),
-            payload: None,
-            additional_properties: None,
-            upstream: None,
             retry_after_s: None,
-            extra: Map::new(),
+            members: None,
             chain: None,
         }
     }
@@ -237,7 +232,7 @@ impl ApiError {
     /// Like [`ApiError::internal`], where the cause is a text.
     pub fn internal_text(cause: impl Into<String>) -> Self {
         Self {
-            chain: Some(cause.into()),
+            chain: Some(cause.into().into_boxed_str()),
             ..Self::bare(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 ErrorCode::GenericErrorSupport,
@@ -248,10 +243,16 @@ impl ApiError {
     /// Adds a payload.
     #[must_use]
     pub fn payload(self, payload: Value) -> Self {
-        Self {
-            payload: Some(payload),
-            ..self
-        }
+        self.member("payload", payload)
+    }
+
+    /// Adds a member to the `error` object.
+    #[must_use]
+    pub fn member(mut self, name: &str, value: Value) -> Self {
+        self.members
+            .get_or_insert_default()
+            .insert(name.to_owned(), value);
+        self
     }
 
     fn body(&self) -> Value {
@@ -263,17 +264,9 @@ impl ApiError {
         if !self.errors.is_empty() {
             error.insert("errors".to_owned(), json!(self.errors));
         }
-        let optional = [
-            ("payload", &self.payload),
-            ("additional_properties", &self.additional_properties),
-            ("upstream", &self.upstream),
-        ];
-        for (name, value) in optional {
-            if let Some(value) = value {
-                error.insert(name.to_owned(), value.clone());
-            }
+        if let Some(members) = &self.members {
+            error.extend(members.as_ref().clone());
         }
-        error.extend(self.extra.clone());
         json!({ "error": error })
     }
 }
@@ -287,7 +280,9 @@ impl IntoResponse for ApiError {
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(chain) = self.chain {
-            response.extensions_mut().insert(InternalCause(chain));
+            response
+                .extensions_mut()
+                .insert(InternalCause(chain.into_string()));
         }
         response
     }

@@ -109,13 +109,9 @@ pub(crate) async fn count(State(app): State<App>, request: Request, next: Next) 
 }
 
 fn refusal(request: &Request, wait_s: i64) -> Response {
-    let mut error = ApiError::bare(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequest);
-    error
-        .extra
-        .insert("method".to_owned(), json!(request.method().as_str()));
-    error
-        .extra
-        .insert("path".to_owned(), json!(request.uri().path()));
+    let error = ApiError::bare(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequest)
+        .member("method", json!(request.method().as_str()))
+        .member("path", json!(request.uri().path()));
     let mut response = error.into_response();
     response
         .headers_mut()

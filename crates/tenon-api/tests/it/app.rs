@@ -1,6 +1,6 @@
 //! A whole server in one process: router, engine, store; time stands still unless a test moves it.
 //!
-//! On SQLite, or on Postgres with `TENON_TEST_DATABASE=postgres`.
+//! On `SQLite`, or on Postgres with `TENON_TEST_DATABASE=postgres`.
 
 mod deploy;
 pub(crate) mod flows;

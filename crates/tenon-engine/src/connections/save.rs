@@ -30,7 +30,7 @@ pub struct NewConnection {
     pub integration_key: String,
     pub provider: String,
     pub auth_mode: AuthMode,
-    /// A UUIDv4 is made if none is given.
+    /// A `UUIDv4` is made if none is given.
     pub connection_id: Option<ConnectionId>,
     /// The shape clients read, with `type` (auth-and-proxy.md, 6). `expires_at` in it decides when they are stale.
     pub credentials: Secret<CredentialsJson>,

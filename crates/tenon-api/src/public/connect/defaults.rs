@@ -173,7 +173,7 @@ fn take_webhook_url(defaults: &mut Map<String, Value>) -> Option<String> {
             .get_mut("connection_config")
             .and_then(Value::as_object_mut);
         let url = config.and_then(|config| config.shift_remove("webhook_url"));
-        found = found.or(url.and_then(|url| url.as_str().map(str::to_owned)));
+        found = found.or_else(|| url.and_then(|url| url.as_str().map(str::to_owned)));
     }
     found
 }

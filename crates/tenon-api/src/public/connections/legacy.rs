@@ -163,7 +163,7 @@ fn oauth2(flat: &Flat, now: Timestamp) -> Result<Flat, ApiError> {
     Ok(typed(AuthMode::OAuth2, fields))
 }
 
-/// When a flat OAuth2 import expires; it must say so, or say that it never does.
+/// When a flat token import expires; it must say so, or say that it never does.
 fn expiry(flat: &Flat, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
     if flat.get("no_expiration").and_then(Value::as_bool) == Some(true) {
         return Ok(None);
