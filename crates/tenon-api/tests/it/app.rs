@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use serde_json::{Value, json};
-use tenon_api::App;
+use tenon_api::{App, pages::Pages};
 use tenon_core::Secret;
 use tenon_engine::{
     Engine, EngineParts, Settings,
@@ -161,6 +161,12 @@ impl TestApp {
     /// A request without any credential.
     pub(crate) fn anonymous(&self, method: &str, path: &str) -> Request {
         Request::new(self.router.clone(), method, path)
+    }
+
+    /// A request without any credential, to a server whose pages have these rules.
+    pub(crate) fn page(&self, pages: &Pages, method: &str, path: &str) -> Request {
+        let app = App::new(self.engine.clone()).with_pages(pages.clone());
+        Request::new(tenon_api::router(app), method, path)
     }
 
     /// `GET` with the secret key.

@@ -14,6 +14,7 @@ mod health;
 mod integrations;
 mod lifecycle;
 mod on_events;
+mod pages;
 mod providers;
 mod syncs;
 
