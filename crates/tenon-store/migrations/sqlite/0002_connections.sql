@@ -53,6 +53,8 @@ CREATE TABLE connection (
     deleted_at_us BIGINT
 );
 CREATE UNIQUE INDEX connection_key ON connection (integration_pk, connection_id) WHERE deleted_at_us IS NULL;
+-- What is left of these is removed in the background.
+CREATE INDEX connection_deleted ON connection (pk) WHERE deleted_at_us IS NOT NULL;
 CREATE INDEX connection_environment ON connection (environment_pk, created_at_us, pk);
 CREATE INDEX connection_environment_id ON connection (environment_pk, connection_id);
 

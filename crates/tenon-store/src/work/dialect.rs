@@ -2,19 +2,24 @@
 
 use crate::statements;
 
-macro_rules! claim {
-    ($lock:literal) => {
-        concat!(
-            "UPDATE task SET state = 'STARTED', started_at_us = $3, lease_owner = $4, lease_expires_at_us = $5,
-                fence = fence + 1
-            WHERE state = 'CREATED' AND pk IN (
-                SELECT pk FROM task
-                WHERE state = 'CREATED' AND kind = $1 AND group_key = $2 AND starts_after_us <= $3
-                ORDER BY starts_after_us, pk LIMIT $6",
-            $lock,
-            ") RETURNING pk, id, environment_pk, connection_pk, schedule_pk, kind, payload, retry_max, retry_count,
-                fence, attempt, operation_id, created_at_us"
-        )
+macro_rules! claim_set {
+    () => {
+        "SET state = 'STARTED', started_at_us = $3, lease_owner = $4, lease_expires_at_us = $5, fence = task.fence + 1"
+    };
+}
+
+macro_rules! claim_pick {
+    () => {
+        "SELECT pk FROM task
+            WHERE state = 'CREATED' AND kind = $1 AND group_key = $2 AND starts_after_us <= $3
+            ORDER BY starts_after_us, pk LIMIT $6"
+    };
+}
+
+macro_rules! claim_returning {
+    () => {
+        "RETURNING task.pk, task.id, task.environment_pk, task.connection_pk, task.schedule_pk, task.kind, task.payload,
+            task.retry_max, task.retry_count, task.fence, task.attempt, task.operation_id, task.created_at_us"
     };
 }
 
@@ -46,7 +51,13 @@ macro_rules! lost {
 }
 
 statements! {
-    TASKS_CLAIM = claim!(" FOR UPDATE SKIP LOCKED"), sqlite: claim!("");
+    /// Materialized: a plain subquery may be run again for each row by Postgres, and then takes more than the limit.
+    TASKS_CLAIM = concat!(
+        "WITH picked AS MATERIALIZED (", claim_pick!(), " FOR UPDATE SKIP LOCKED)
+        UPDATE task ", claim_set!(), " FROM picked WHERE task.pk = picked.pk ", claim_returning!()
+    ), sqlite: concat!(
+        "UPDATE task ", claim_set!(), " WHERE pk IN (", claim_pick!(), ") ", claim_returning!()
+    );
 
     SCHEDULES_DUE = due!(" FOR UPDATE OF sc SKIP LOCKED"), sqlite: due!("");
 

@@ -73,6 +73,10 @@ crate::statements! {
         SELECT starts_at_us, frequency_us FROM schedule WHERE pk = $1 AND active_task_pk = $2";
     SCHEDULE_RELEASE = "
         UPDATE schedule SET active_task_pk = NULL, next_at_us = $3 WHERE pk = $1 AND active_task_pk = $2";
+    MODELS_LEFT = "
+        SELECT h.connection_pk, h.model
+        FROM connection c JOIN model_head h ON h.connection_pk = c.pk
+        WHERE c.deleted_at_us IS NOT NULL LIMIT $1";
     SCHEDULE_PURGE = "
         DELETE FROM schedule WHERE pk IN (
             SELECT sc.pk FROM schedule sc JOIN sync s ON s.pk = sc.sync_pk
@@ -293,6 +297,17 @@ macro_rules! reads {
                 self.get(&CONNECTION_COUNT, params![integration])
                     .await?
                     .get(0)
+            }
+
+            /// Models (full names) of connections that were deleted.
+            pub async fn models_left_behind(
+                &self,
+                limit: i64,
+            ) -> Result<Vec<(ConnectionPk, String)>, StoreError> {
+                let rows = self.query(&MODELS_LEFT, params![limit]).await?;
+                rows.iter()
+                    .map(|row| Ok((row.get(0)?, row.get(1)?)))
+                    .collect()
             }
 
             /// Live records per full model name of a connection.

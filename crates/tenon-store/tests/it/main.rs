@@ -4,3 +4,4 @@ mod instance_key;
 mod schema;
 mod seal;
 mod transactions;
+mod work;
