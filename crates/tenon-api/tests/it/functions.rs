@@ -97,6 +97,10 @@ async fn a_name_that_two_functions_share_needs_the_type() {
     assert_eq!(app.get(path).await.refusal(), "409 ambiguous_function");
     let sync = app.get(&format!("{path}?type=sync")).await.json();
     assert_eq!(sync["data"]["type"], "sync");
+    assert_eq!(
+        app.delete(path).await.refusal(),
+        "400 invalid_query_params | invalid_value type"
+    );
     let deleted = app.delete(&format!("{path}?type=sync")).await;
     assert_eq!(deleted.json(), json!({ "success": true }));
     assert_eq!(app.get(path).await.json()["data"]["type"], "action");

@@ -83,6 +83,7 @@ async fn a_connection_that_a_function_refuses_is_not_there() {
     assert_eq!(app.get(path).await.refusal(), "404 not_found");
     app.run_until_idle().await;
     assert_eq!(*called.lock().unwrap(), ["check mallory"]);
+    assert_eq!(app.webhooks("auth").await.len(), 0);
     let syncs = app
         .get("/sync/status?syncs=*&provider_config_key=crm")
         .await;

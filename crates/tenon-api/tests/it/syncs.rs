@@ -695,6 +695,26 @@ async fn a_clock_that_jumps_brings_no_burst() {
 }
 
 #[tokio::test]
+async fn records_of_a_deleted_connection_are_removed() {
+    let items = Arc::new(Mutex::new(vec![("1", json!({})), ("2", json!({}))]));
+    let app = saving(&items).await;
+    let left = async || {
+        let left = app.engine.reader().models_left_behind(10).await.unwrap();
+        left.into_iter().map(|(_, model)| model).collect::<Vec<_>>()
+    };
+    assert_eq!(left().await, [""; 0]);
+    let path = "/connections/alice?provider_config_key=crm";
+    assert_eq!(app.delete(path).await.status(), 200);
+    assert_eq!(left().await, ["Item"]);
+    let loops = app.loops();
+    app.settle().await;
+    app.clock.advance(Duration::from_secs(61));
+    app.settle().await;
+    loops.stop().await;
+    assert_eq!(left().await, [""; 0]);
+}
+
+#[tokio::test]
 async fn a_function_that_is_no_outcome_of_ours_is_reported() {
     let app = TestApp::start().await;
     app.connection("crm", "alice").await;

@@ -329,8 +329,10 @@ async fn refuse(
     let now = engine.clock.now();
     let connection = &saved.connection;
     match saved.operation {
+        // Nobody was told of it: it never was. Tasks it may have are those of the functions that refused it.
         AuthOperation::Creation => {
             tx.delete_connection(connection.pk, now).await?;
+            return work::connection_deleted(tx, engine, &reference(connection)).await;
         }
         AuthOperation::Override | AuthOperation::Refresh => {
             tx.exhaust_connection(connection.pk, &error.message, &saved.operation_id, now)

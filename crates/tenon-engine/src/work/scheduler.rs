@@ -14,7 +14,10 @@ use super::{
     payload::Payload,
     run::Left,
 };
-use crate::Engine;
+use crate::{
+    Engine,
+    records::{self, RecordsError},
+};
 
 /// Longest time between two looks: another node may have made something due.
 const POLL: Duration = Duration::from_secs(1);
@@ -40,6 +43,9 @@ const KEEP_RUNS: Duration = Duration::from_secs(31 * 24 * 3_600);
 /// Rows removed of each kind in one go, and goes per round: the rest waits for the next round.
 const TIDY_BATCH: i64 = 500;
 const TIDY_GOES: u32 = 20;
+
+/// Models of deleted connections that are emptied in one round.
+const MODELS: i64 = 100;
 
 /// Creates tasks for schedules that are due, ends tasks whose time is over, removes what is old.
 pub struct Scheduler {
@@ -174,6 +180,9 @@ impl Scheduler {
     }
 
     async fn tidy(&self) {
+        if let Err(error) = self.remove_left_records().await {
+            warn!(%error, "could not remove records of deleted connections");
+        }
         for _ in 0..TIDY_GOES {
             match self.tidy_once().await {
                 Ok(0) => return,
@@ -184,6 +193,19 @@ impl Scheduler {
                 }
             }
         }
+    }
+
+    /// Removes the records of connections that were deleted, slice by slice.
+    async fn remove_left_records(&self) -> Result<(), RecordsError> {
+        let left = self.engine.reader().models_left_behind(MODELS).await?;
+        for (connection, model) in left {
+            records::empty(&self.engine, connection, &model).await?;
+            self.engine
+                .store
+                .write(move |tx| async move { tx.remove_model(connection, &model).await })
+                .await?;
+        }
+        Ok(())
     }
 
     async fn tidy_once(&self) -> Result<u64, StoreError> {
@@ -197,7 +219,8 @@ impl Scheduler {
                 let syncs = tx
                     .purge_deleted_syncs(now.minus(KEEP_TASKS), TIDY_BATCH)
                     .await?;
-                Ok(tasks + runs + syncs)
+                let seen = tx.purge_seen(now.minus(KEEP_RUNS), TIDY_BATCH).await?;
+                Ok(tasks + runs + syncs + seen)
             })
             .await
     }
