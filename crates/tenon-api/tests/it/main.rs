@@ -16,6 +16,7 @@ mod lifecycle;
 mod on_events;
 mod pages;
 mod providers;
+mod records;
 mod syncs;
 
 use app::TestApp;
