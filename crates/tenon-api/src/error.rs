@@ -45,6 +45,7 @@ codes! {
     FeatureDisabled = "feature_disabled",
     ServerError = "server_error",
     GenericErrorSupport = "generic_error_support",
+    ServiceUnavailable = "service_unavailable",
     // Who calls
     MissingAuthHeader = "missing_auth_header",
     MalformedAuthHeader = "malformed_auth_header",
@@ -123,6 +124,9 @@ codes! {
     DeployScriptSecurityRejected = "deploy_script_security_rejected",
     AmbiguousFunction = "ambiguous_function",
 }
+
+/// When to come back to a database that is away: soon, since most outages of one are a restart.
+const RETRY_AFTER_S: u64 = 1;
 
 /// One thing that is wrong with a request, named like zod 4 names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -217,16 +221,28 @@ impl ApiError {
         Self::new(status, code, message).payload(json!({}))
     }
 
-    /// A failure of ours: the chain of causes is logged once under a support id, the caller sees only the id.
-    pub fn internal(error: &dyn std::error::Error) -> Self {
+    /// A failure of ours: the chain of causes is logged once under a support id, the caller sees only the id. If the
+    /// database is away or full for now, the caller is told to come back.
+    pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         let mut chain = error.to_string();
+        let mut store = error.downcast_ref::<StoreError>();
         let mut source = error.source();
         while let Some(cause) = source {
             chain.push_str(": ");
             chain.push_str(&cause.to_string());
+            store = store.or_else(|| cause.downcast_ref());
             source = cause.source();
         }
-        Self::internal_text(chain)
+        let status = match store {
+            Some(StoreError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Some(StoreError::DiskFull) => StatusCode::INSUFFICIENT_STORAGE,
+            _ => return Self::internal_text(chain),
+        };
+        Self {
+            retry_after_s: Some(RETRY_AFTER_S),
+            chain: Some(chain),
+            ..Self::bare(status, ErrorCode::ServiceUnavailable)
+        }
     }
 
     /// Like [`ApiError::internal`], where the cause is a text.
@@ -313,6 +329,33 @@ mod tests {
             invalid.body().to_string(),
             r#"{"error":{"code":"invalid_body","errors":[{"code":"custom","message":"no","path":["a","0"]}]}}"#
         );
+    }
+
+    #[test]
+    fn fault_9_a_database_that_is_away_is_worth_another_try() {
+        use tenon_engine::records::RecordsError;
+        use tenon_store::StoreError;
+
+        let away = || StoreError::Unavailable("connection refused by 10.0.0.7".to_owned());
+        let cases = [
+            (ApiError::from(away()), 503, Some(1)),
+            (
+                ApiError::internal(&RecordsError::Store(away())),
+                503,
+                Some(1),
+            ),
+            (ApiError::from(StoreError::DiskFull), 507, Some(1)),
+            (
+                ApiError::from(StoreError::Missing { statement: "s" }),
+                500,
+                None,
+            ),
+        ];
+        for (error, status, retry_after_s) in cases {
+            assert_eq!(error.status.as_u16(), status);
+            assert_eq!(error.retry_after_s, retry_after_s);
+            assert!(!error.body().to_string().contains("10.0.0.7"));
+        }
     }
 
     #[test]

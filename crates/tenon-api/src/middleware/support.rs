@@ -5,13 +5,14 @@ use std::any::Any;
 use axum::{
     Json,
     extract::{Request, State},
+    http::StatusCode,
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde_json::json;
 use tracing::error;
 
-use crate::{ApiError, App, error::InternalCause};
+use crate::{ApiError, App, ErrorCode, error::InternalCause};
 
 /// Gives every failure of ours a support id.
 pub(crate) async fn explain(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -23,12 +24,23 @@ pub(crate) async fn explain(State(app): State<App>, request: Request, next: Next
     };
     let id = app.engine.ids.uuid4();
     error!(support.id = %id, %method, path, "request failed: {cause}");
+    let status = response.status();
+    let (code, message) = if status == StatusCode::INTERNAL_SERVER_ERROR {
+        (
+            ErrorCode::GenericErrorSupport,
+            "something went wrong on our side",
+        )
+    } else {
+        (
+            ErrorCode::ServiceUnavailable,
+            "the service cannot store anything just now, try again soon",
+        )
+    };
     let body = json!({"error": {
-        "message": format!("something went wrong on our side; ask the operator about {id}"),
-        "code": "generic_error_support",
+        "message": format!("{message}; ask the operator about {id}"),
+        "code": code.as_str(),
         "payload": id.to_string(),
     }});
-    let status = response.status();
     let kept = response.headers().clone();
     let mut answer = (status, Json(body)).into_response();
     for (name, value) in &kept {
