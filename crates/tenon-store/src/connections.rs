@@ -306,13 +306,14 @@ impl Tx {
             .await
     }
 
-    /// Marks a connection as deleted and forgets its lookups; whether there was one.
+    /// Marks a connection as deleted, forgets its lookups and dooms its records; whether there was one.
     pub async fn delete_connection(
         &self,
         pk: ConnectionPk,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         self.execute(&LOOKUP_CLEAR, params![pk]).await?;
+        self.doom_models(pk).await?;
         Ok(self.execute(&CONNECTION_DELETE, params![pk, now]).await? > 0)
     }
 

@@ -106,6 +106,7 @@ pub fn registered() -> impl Iterator<Item = &'static Statement> {
         crate::people::ALL,
         crate::records::dialect::ALL,
         crate::records::read::ALL,
+        crate::records::retention::ALL,
         crate::records::rows::ALL,
         crate::records::seen::ALL,
         crate::seal::ALL,

@@ -1,11 +1,11 @@
-//! Deletes what nobody will look at any more.
+//! Deletes what nobody will look at any more: operations, lines, sessions, records.
 
 use std::time::Duration;
 
 use tenon_core::function::Cancel;
 use tracing::warn;
 
-use crate::Engine;
+use crate::{Engine, records};
 
 /// How long operations and their lines are kept.
 const KEEP: Duration = Duration::from_secs(15 * 24 * 3600);
@@ -46,6 +46,10 @@ impl Retention {
             });
             if let Err(problem) = round.await {
                 warn!("could not delete old operations and sessions: {problem}");
+            }
+            let kept = records::Retention::default();
+            if let Err(problem) = records::sweep(&self.engine, kept, &shutdown).await {
+                warn!("could not drop old records: {problem:?}");
             }
         }
     }

@@ -197,7 +197,7 @@ impl Batch {
         if !tx.hold_task(self.task, self.fence).await? {
             return Err(RecordsError::LeaseLost);
         }
-        let head = tx.take_head(&self.key, now).await?;
+        let head = tx.take_head(&self.key, self.sync, now).await?;
         let stored = if head.is_first {
             vec![None; self.records.len()]
         } else if self.kind == Kind::Update {

@@ -7,6 +7,7 @@ mod batch;
 mod decide;
 mod json;
 mod read;
+mod sweep;
 mod track;
 mod writer;
 
@@ -16,6 +17,7 @@ use tenon_store::{StoreError, Tx};
 
 pub use batch::{Written, delete, save, update};
 pub use read::{ListQuery, Page, Pruned, RecordAction, by_ids, list, prune};
+pub use sweep::{Retention, sweep};
 pub use track::{delete_unseen, empty, forget_seen, track_deletes_end, track_deletes_start};
 pub use writer::{Writer, WriterKeys, full_model, set_merging_strategy};
 

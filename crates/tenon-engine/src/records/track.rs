@@ -218,7 +218,7 @@ struct Done {
 impl Slice {
     async fn delete(self, tx: &Tx, now: Timestamp) -> Result<Done, RecordsError> {
         hold(tx, self.task, self.fence).await?;
-        let head = tx.take_head(&self.key, now).await?;
+        let head = tx.take_head(&self.key, self.sync, now).await?;
         // Under the lock of the model nobody can save any more: whoever did meanwhile is believed.
         let (seen_meanwhile, seen_until) =
             seen_since(tx, &self.key, self.start, self.seen_until).await?;

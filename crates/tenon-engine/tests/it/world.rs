@@ -24,13 +24,26 @@ use tenon_engine::{
     records::{self, ListQuery, ModelKey, Unannounced, Writer, WriterKeys},
 };
 use tenon_providers::Catalogue;
-use tenon_store::{StoreError, messages::Messages, work::tasks::NewTask};
+use tenon_store::{Statement, StoreError, messages::Messages, params, work::tasks::NewTask};
 use tenon_testkit::TestStore;
 
 /// The sync whose runs write.
 pub(crate) const SYNC: SyncPk = SyncPk(77);
 
 const CONNECTION: ConnectionPk = ConnectionPk(5);
+
+static INTEGRATION: Statement = Statement::new(
+    "INTEGRATION",
+    "INSERT INTO integration (pk, environment_pk, unique_key, provider, forward_webhooks, integration_config,
+        created_at_us, updated_at_us)
+     VALUES (1, $1, 'open', 'none', FALSE, '{}', 0, 0)",
+);
+static CONNECTION_ROW: Statement = Statement::new(
+    "CONNECTION_ROW",
+    "INSERT INTO connection (pk, environment_pk, integration_pk, connection_id, provider, auth_mode, credentials,
+        connection_config, tags, refresh_attempts, refresh_exhausted, credentials_version, created_at_us, updated_at_us)
+     VALUES ($2, $1, 1, 'alice', 'none', 'NONE', '', '{}', '{}', 0, FALSE, 1, 0, 0)",
+);
 
 /// An engine with one environment.
 pub(crate) struct World {
@@ -121,6 +134,17 @@ impl World {
             fence: 1,
             checkpoint_key: "sync:issues".to_owned(),
         })
+    }
+
+    /// The row of the connection, for what asks for more than its key.
+    pub(crate) async fn connection_row(&self) {
+        let environment = self.environment;
+        let written = self.engine.store.write(move |tx| async move {
+            tx.execute(&INTEGRATION, params![environment]).await?;
+            tx.execute(&CONNECTION_ROW, params![environment, CONNECTION])
+                .await
+        });
+        assert_eq!(written.await.unwrap(), 1);
     }
 
     /// The node of a run is believed dead; its task goes to another one.

@@ -11,8 +11,16 @@ CREATE TABLE model_head (
     -- Live records, and the bytes of their payloads.
     records BIGINT NOT NULL,
     size_bytes BIGINT NOT NULL,
+    -- The last writer.
+    sync_pk BIGINT NOT NULL,
+    -- Retention: payloads of changes up to there have been dropped; when to look again; whether everything is to go,
+    -- because the connection has gone.
+    pruned_us BIGINT NOT NULL,
+    check_us BIGINT NOT NULL,
+    doomed BOOLEAN NOT NULL,
     PRIMARY KEY (connection_pk, model)
 );
+CREATE INDEX model_head_check ON model_head (check_us);
 
 CREATE TABLE record (
     connection_pk BIGINT NOT NULL,
@@ -33,7 +41,9 @@ CREATE TABLE record (
     sync_pk BIGINT,
     PRIMARY KEY (connection_pk, model, external_id)
 );
-CREATE INDEX record_changes ON record (connection_pk, model, updated_at_us, id);
+-- The condition always holds. Only queries that repeat it may use this index: without statistics, Postgres would else
+-- take it for look-ups by external_id, which the primary key answers.
+CREATE INDEX record_changes ON record (connection_pk, model, updated_at_us, id) WHERE updated_at_us >= 0;
 
 -- Which records a run touched, unchanged ones too, one row per batch; for deletion detection.
 CREATE TABLE record_seen (

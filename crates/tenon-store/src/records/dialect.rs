@@ -20,7 +20,7 @@ macro_rules! page {
         concat!(
             "SELECT external_id, id, payload, created_at_us, updated_at_us, deleted_at_us, pruned_at_us
             FROM record
-            WHERE connection_pk = $1 AND model = $2 AND (updated_at_us, id) > ($3, $4)
+            WHERE connection_pk = $1 AND model = $2 AND updated_at_us >= 0 AND (updated_at_us, id) > ($3, $4)
                 AND CASE
                     WHEN deleted_at_us IS NOT NULL THEN $5
                     WHEN created_at_us = updated_at_us THEN $6
@@ -32,13 +32,9 @@ macro_rules! page {
     };
 }
 
-macro_rules! by_ids {
-    ($ids:expr) => {
-        concat!(
-            "SELECT external_id, id, payload, created_at_us, updated_at_us, deleted_at_us, pruned_at_us, hash, size_bytes
-            FROM record WHERE connection_pk = $1 AND model = $2 AND external_id IN ",
-            $ids
-        )
+macro_rules! record_columns {
+    () => {
+        "external_id, id, payload, created_at_us, updated_at_us, deleted_at_us, pruned_at_us, hash, size_bytes"
     };
 }
 
@@ -90,7 +86,16 @@ statements! {
     PAGE_OF_IDS = page!(concat!(" AND external_id IN ", postgres_ids!(9))),
     sqlite: page!(concat!(" AND external_id IN ", sqlite_ids!(9)));
 
-    BY_IDS = by_ids!(postgres_ids!(3)), sqlite: by_ids!(sqlite_ids!(3));
+    BY_IDS = concat!(
+        "SELECT stored.* FROM jsonb_array_elements_text($3::jsonb) AS wanted (external_id)
+        CROSS JOIN LATERAL (
+            SELECT ", record_columns!(), " FROM record
+            WHERE connection_pk = $1 AND model = $2 AND external_id = wanted.external_id
+            LIMIT 1) AS stored"
+    ), sqlite: concat!(
+        "SELECT ", record_columns!(), " FROM record
+        WHERE connection_pk = $1 AND model = $2 AND external_id IN ", sqlite_ids!(3)
+    );
 
     DELETE_IDS = delete!(postgres_ids!(4)), sqlite: delete!(sqlite_ids!(4));
 }

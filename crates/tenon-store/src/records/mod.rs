@@ -3,10 +3,12 @@
 mod batch;
 pub(crate) mod dialect;
 pub(crate) mod read;
+pub(crate) mod retention;
 pub(crate) mod rows;
 pub(crate) mod seen;
 
 pub use batch::{NewRow, RecordHash, Stored};
 pub use read::{PageQuery, RecordRow};
+pub use retention::DueModel;
 pub use rows::{Head, ModelKey, ModelSummary, Pruned, Unannounced};
 pub use seen::seen_since;

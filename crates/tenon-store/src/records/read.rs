@@ -13,7 +13,7 @@ use crate::{Opener, Queries, Reader, Row, Sealed, StoreError, Tx, params, statem
 
 statements! {
     LAST = "
-        SELECT updated_at_us, id FROM record WHERE connection_pk = $1 AND model = $2
+        SELECT updated_at_us, id FROM record WHERE connection_pk = $1 AND model = $2 AND updated_at_us >= 0
         ORDER BY updated_at_us DESC, id DESC LIMIT 1";
     LIVE_IDS = "
         SELECT external_id, id FROM record

@@ -13,10 +13,11 @@ use crate::{Reader, StoreError, Tx, params, statements};
 
 statements! {
     HEAD_TAKE = "
-        INSERT INTO model_head (connection_pk, model, environment_pk, last_us, batches, records, size_bytes)
-        VALUES ($1, $2, $3, $4, 1, 0, 0)
+        INSERT INTO model_head (connection_pk, model, environment_pk, last_us, batches, records, size_bytes, sync_pk,
+            pruned_us, check_us, doomed)
+        VALUES ($1, $2, $3, $4, 1, 0, 0, $5, 0, $4, FALSE)
         ON CONFLICT (connection_pk, model) DO UPDATE
-            SET batches = model_head.batches + 1,
+            SET batches = model_head.batches + 1, sync_pk = $5,
                 last_us = CASE WHEN model_head.last_us < $4 THEN $4 ELSE model_head.last_us + 1 END
         RETURNING last_us, batches";
     HEAD_ADD = "
@@ -37,14 +38,14 @@ statements! {
         UPDATE record SET payload = NULL, pruned_at_us = $3
         WHERE connection_pk = $1 AND model = $2 AND external_id IN (
             SELECT external_id FROM record
-            WHERE connection_pk = $1 AND model = $2 AND pruned_at_us IS NULL AND (updated_at_us, id) <= ($4, $5)
+            WHERE connection_pk = $1 AND model = $2 AND pruned_at_us IS NULL AND updated_at_us >= 0
+                AND (updated_at_us, id) <= ($4, $5)
             ORDER BY updated_at_us, id LIMIT $6)
         RETURNING updated_at_us, id";
     REMOVE_SLICE = "
         DELETE FROM record
         WHERE connection_pk = $1 AND model = $2 AND external_id IN (
             SELECT external_id FROM record WHERE connection_pk = $1 AND model = $2 ORDER BY external_id LIMIT $3)";
-    REMOVE_HEAD = "DELETE FROM model_head WHERE connection_pk = $1 AND model = $2";
 }
 
 /// Records belong to a connection and a model.
@@ -94,8 +95,15 @@ pub struct Pruned {
 impl Tx {
     /// Locks a model for this transaction and takes the instant of its changes. Two writers of one model therefore
     /// commit in the order of their instants: a reader that saw a cursor never misses a later commit.
-    pub async fn take_head(&self, key: &ModelKey, now: Timestamp) -> Result<Head, StoreError> {
-        let values = params![key.connection, &key.model, key.environment, now];
+    pub async fn take_head(
+        &self,
+        key: &ModelKey,
+        sync: SyncPk,
+        now: Timestamp,
+    ) -> Result<Head, StoreError> {
+        // Instants are never negative, whatever the clock says: an index relies on it.
+        let now = now.max(Timestamp::from_micros(0));
+        let values = params![key.connection, &key.model, key.environment, now, sync];
         let row = self.get(&HEAD_TAKE, values).await?;
         Ok(Head {
             at: row.get(0)?,
@@ -217,17 +225,6 @@ impl Tx {
                 .await?;
         }
         Ok(removed)
-    }
-
-    /// Forgets a model without records. Its next change starts a new stream, so only for connections that are gone.
-    pub async fn remove_model(
-        &self,
-        connection: ConnectionPk,
-        model: &str,
-    ) -> Result<(), StoreError> {
-        self.execute(&REMOVE_HEAD, params![connection, model])
-            .await
-            .map(drop)
     }
 }
 

@@ -2,5 +2,6 @@
 
 mod announce;
 mod read;
+mod sweep;
 mod track;
 mod write;
