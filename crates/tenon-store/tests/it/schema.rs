@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tenon_store::registered;
 use tenon_testkit::TestStore;
+use tokio_postgres::{error::SqlState, types::Type};
 
 /// Columns of a table: name, kind, whether a value is required.
 type Columns = Vec<(String, &'static str, bool)>;
@@ -166,11 +167,41 @@ async fn every_statement_prepares_on_postgres() {
             .unwrap();
     tokio::spawn(connection);
     for statement in registered() {
-        if let Err(error) = client.prepare(statement.text).await {
-            let detail = error
-                .as_db_error()
-                .map_or_else(|| error.to_string(), ToString::to_string);
+        if let Err(detail) = prepare(&client, statement.text).await {
             panic!("{}: {detail}", statement.name);
         }
     }
+}
+
+/// Prepares a text. Values bring their types with them, so a parameter whose type does not follow from the text is no
+/// fault; it is taken for a text or a number then.
+async fn prepare(client: &tokio_postgres::Client, text: &str) -> Result<(), String> {
+    for kind in [Type::TEXT, Type::INT8, Type::BOOL] {
+        let mut types = Vec::new();
+        loop {
+            let Err(error) = client.prepare_typed(text, &types).await else {
+                return Ok(());
+            };
+            let Some(refusal) = error.as_db_error() else {
+                return Err(error.to_string());
+            };
+            let undetermined = (*refusal.code() == SqlState::INDETERMINATE_DATATYPE)
+                .then(|| refusal.message().rsplit_once('$'))
+                .flatten()
+                .and_then(|(_, number)| number.parse::<usize>().ok());
+            match undetermined {
+                Some(number)
+                    if types
+                        .get(number - 1)
+                        .is_none_or(|known| *known == Type::UNKNOWN) =>
+                {
+                    types.resize(types.len().max(number), Type::UNKNOWN);
+                    types[number - 1] = kind.clone();
+                }
+                _ if kind == Type::BOOL => return Err(refusal.to_string()),
+                _ => break,
+            }
+        }
+    }
+    Ok(())
 }

@@ -11,15 +11,15 @@ use tenon_testkit::{TestStore, store_test};
 
 static INSERT: Statement = Statement::new(
     "INSERT",
-    "INSERT INTO model_head (connection_pk, model, last_us) VALUES ($1, $2, $3)",
+    "INSERT INTO checkpoint (connection_pk, key, version, updated_at_us) VALUES ($1, $2, $3, 0)",
 );
 static COUNT: Statement = Statement::new(
     "COUNT",
-    "SELECT COUNT(*), COALESCE(SUM(last_us), 0) FROM model_head",
+    "SELECT COUNT(*), COALESCE(SUM(version), 0) FROM checkpoint",
 );
 static LIST: Statement = Statement::new(
     "LIST",
-    "SELECT model FROM model_head WHERE connection_pk = $1 ORDER BY model",
+    "SELECT key FROM checkpoint WHERE connection_pk = $1 ORDER BY key",
 );
 static BROKEN: Statement = Statement::new("BROKEN", "SELECT nothing FROM nowhere");
 
@@ -178,14 +178,14 @@ store_test! {
 
     async fn readers_see_rows_in_order(test: TestStore) {
         test.store.write(|tx| async move {
-            for model in ["B", "A", "C"] {
-                tx.execute(&INSERT, params![1_i64, model, 0_i64]).await?;
+            for key in ["B", "A", "C"] {
+                tx.execute(&INSERT, params![1_i64, key, 0_i64]).await?;
             }
             Ok::<(), StoreError>(())
         }).await.unwrap();
         let rows = test.store.reader().query(&LIST, params![1_i64]).await.unwrap();
-        let models: Vec<String> = rows.iter().map(|row| row.get(0).unwrap()).collect();
-        assert_eq!(models, ["A", "B", "C"]);
+        let keys: Vec<String> = rows.iter().map(|row| row.get(0).unwrap()).collect();
+        assert_eq!(keys, ["A", "B", "C"]);
         assert!(rows[0].get::<i64>(0).is_err());
         let none = test.store.reader().find(&LIST, params![2_i64]).await.unwrap();
         assert!(none.is_none());
