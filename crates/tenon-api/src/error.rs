@@ -240,7 +240,7 @@ impl ApiError {
         };
         Self {
             retry_after_s: Some(RETRY_AFTER_S),
-            chain: Some(chain),
+            chain: Some(chain.into()),
             ..Self::bare(status, ErrorCode::ServiceUnavailable)
         }
     }
