@@ -80,7 +80,7 @@ async fn step(
     if model.is_doomed || is_abandoned(tx, model, retention, now).await? {
         let removed = tx.remove_records(key.connection, &key.model, SLICE).await?;
         if removed < SLICE.unsigned_abs() {
-            tx.remove_model(key).await?;
+            tx.remove_model(key.connection, &key.model).await?;
         }
         return Ok(());
     }

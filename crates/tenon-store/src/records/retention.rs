@@ -126,8 +126,12 @@ impl Tx {
     }
 
     /// Forgets a model whose records have been removed.
-    pub async fn remove_model(&self, key: &ModelKey) -> Result<(), StoreError> {
-        let values = params![key.connection, &key.model];
+    pub async fn remove_model(
+        &self,
+        connection: ConnectionPk,
+        model: &str,
+    ) -> Result<(), StoreError> {
+        let values = params![connection, model];
         self.execute(&REMOVE_SEEN, values).await?;
         self.execute(&REMOVE_HEAD, values).await.map(drop)
     }
