@@ -55,6 +55,12 @@ impl FakeServer {
         Self { url, state }
     }
 
+    /// Answers differently from now on.
+    pub(crate) fn answer(&self, path: &str, status: u16, body: Value) {
+        let mut answers = self.state.answers.lock().unwrap();
+        answers.insert(path.to_owned(), (status, body));
+    }
+
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.state.asked.lock().unwrap().clone()
     }

@@ -60,3 +60,22 @@ fn every_save_is_deployed() {
         2
     );
 }
+
+#[test]
+fn a_refused_deployment_is_tried_again() {
+    let refused = json!({"error":{"code":"unknown_provider_config","message":"there is no integration desk"}});
+    let server = FakeServer::start(&[
+        ("/sync/deploy/confirmation", 200, json!({})),
+        ("/sync/deploy", 400, refused),
+    ]);
+    let project = Project::new();
+    let mut command = project.tenon(&["watch"]);
+    command
+        .env("NANGO_HOSTPORT", &server.url)
+        .env("NANGO_SECRET_KEY", "k")
+        .stdout(Stdio::null());
+    let _watching = Watching(command.spawn().unwrap());
+    server.wait_for(2);
+    server.answer("/sync/deploy", 200, json!([]));
+    server.wait_for(4);
+}

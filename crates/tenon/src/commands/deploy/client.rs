@@ -27,13 +27,9 @@ pub(crate) enum ClientError {
     #[error("no HTTP client could be made")]
     Client(#[source] reqwest::Error),
     #[error(
-        "`{url}` does not answer\nhint: is the server running? Start one with `tenon dev`, or name it with --url or NANGO_HOSTPORT"
+        "`{url}` does not answer: {reason}\nhint: is the server running? Start one with `tenon dev`, or name it with --url or NANGO_HOSTPORT"
     )]
-    Unreachable {
-        url: String,
-        #[source]
-        source: reqwest::Error,
-    },
+    Unreachable { url: String, reason: String },
     #[error("{text}")]
     Refused { text: String },
     #[error("`{url}` answered with something else than a deployment ({status})")]
@@ -81,9 +77,9 @@ impl Client {
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, ClientError> {
         let url = format!("{}{path}", self.target.url);
-        let unreachable = |source| ClientError::Unreachable {
+        let unreachable = |error| ClientError::Unreachable {
             url: self.target.url.clone(),
-            source,
+            reason: innermost(&error),
         };
         let request = self
             .http
@@ -110,6 +106,15 @@ impl Client {
             }),
         }
     }
+}
+
+/// The cause at the end of the chain: what the system said.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
 }
 
 /// What stands under `error` of an answer.

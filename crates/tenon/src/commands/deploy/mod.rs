@@ -70,7 +70,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
             ExitCode::FAILURE
         }
         Err(error @ (DeployError::Server(_) | DeployError::Destructive { .. })) => {
-            ui::error(&error.into());
+            ui::complain(format!("error: {error}"));
             ExitCode::from(DEPLOY_ERROR)
         }
     }
@@ -82,7 +82,7 @@ enum DeployError {
     Compile(#[from] CompileProjectError),
     #[error(transparent)]
     Target(#[from] TargetError),
-    #[error("could not deploy")]
+    #[error("not deployed: {0}")]
     Server(#[from] ClientError),
     #[error(
         "not deployed: {what}\nhint: deploy with --auto-confirm --allow-destructive if that is what you want"

@@ -16,6 +16,9 @@ const QUIET: Duration = Duration::from_millis(120);
 /// Folders with nothing of the author's in them.
 const IGNORED: [&str; 5] = ["node_modules", "build", "dist", "target", "coverage"];
 
+/// Extensions of files that a bundle may hold.
+const SOURCES: [&str; 7] = ["ts", "mts", "cts", "js", "mjs", "cjs", "json"];
+
 /// Watches sources below a folder.
 pub(super) struct Folder {
     root: PathBuf,
@@ -95,12 +98,54 @@ fn is_change(root: &Path, event: &Event) -> bool {
     }
     event.paths.iter().any(|path| {
         let below = path.strip_prefix(root).unwrap_or(path);
-        !below.components().any(
+        is_source(below) && !below.components().any(
             |part| matches!(part, Component::Normal(name) if is_ignored(&name.to_string_lossy())),
         )
     })
 }
 
+/// Code and data that a bundle may hold, `.env`, and folders; not logs and other things that change all the time.
+fn is_source(path: &Path) -> bool {
+    let Some(extension) = path.extension() else {
+        return true;
+    };
+    SOURCES.iter().any(|source| extension == *source)
+}
+
 fn is_ignored(name: &str) -> bool {
     (name.starts_with('.') && name != ".env") || IGNORED.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use notify::{Event, EventKind, event::ModifyKind};
+
+    use super::is_change;
+
+    #[test]
+    fn only_sources_count() {
+        let changes = |path: &str| {
+            let event = Event::new(EventKind::Modify(ModifyKind::Any)).add_path(path.into());
+            is_change(Path::new("/p"), &event)
+        };
+        for path in [
+            "/p/index.ts",
+            "/p/a/syncs/x.ts",
+            "/p/a/data.json",
+            "/p/a",
+            "/p/.env",
+        ] {
+            assert!(changes(path), "{path}");
+        }
+        for path in [
+            "/p/dev.log",
+            "/p/node_modules/x/y.js",
+            "/p/.tenon/dev.json",
+            "/p/a/.x.ts.swp",
+        ] {
+            assert!(!changes(path), "{path}");
+        }
+    }
 }

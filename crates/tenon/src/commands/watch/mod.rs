@@ -19,7 +19,7 @@ use folder::Folder;
 
 pub(crate) use super::deploy::Target;
 
-/// Wait before trying a server again that did not answer.
+/// Wait before trying a server again that did not take a deployment.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Arguments of `tenon watch`.
@@ -80,88 +80,96 @@ pub(crate) async fn watch_folder(
 ) -> anyhow::Result<()> {
     let mut folder = Folder::watch(&root)?;
     let client = Client::new(&target)?;
-    let mut last: Option<DeployBody> = None;
+    let mut deployed: Option<DeployBody> = None;
     loop {
-        let outcome = deploy(&root, &client, last.as_ref()).await;
-        let unreachable = matches!(
-            outcome,
-            Err(WatchError::Server(ClientError::Unreachable { .. }))
-        );
-        match outcome {
-            Ok(Outcome::Unchanged) => {}
-            Ok(Outcome::Deployed { body, lines }) => {
-                last = Some(body);
-                tell(lines);
-            }
+        match compile(&root).await {
             Err(error) => tell(told_error(&error)),
+            Ok(body) if deployed.as_ref() == Some(&body) => {}
+            Ok(body) => {
+                let sending = send(&client, &body, &tell);
+                tokio::select! {
+                    () = shutdown.raised() => return Ok(()),
+                    // What was saved meanwhile goes first.
+                    changed = folder.changed() => {
+                        changed?;
+                        continue;
+                    }
+                    sent = sending => deployed = sent.then_some(body),
+                }
+            }
         }
         tokio::select! {
             () = shutdown.raised() => return Ok(()),
             changed = folder.changed() => changed?,
-            () = tokio::time::sleep(RETRY), if unreachable => {}
         }
     }
-}
-
-enum Outcome {
-    Unchanged,
-    Deployed { body: DeployBody, lines: String },
 }
 
 #[derive(Debug, thiserror::Error)]
 enum WatchError {
     #[error("{0}")]
     Compile(#[from] CompileProjectError),
-    #[error("could not deploy")]
+    #[error("not deployed: {0}")]
     Server(#[from] ClientError),
     #[error(
-        "not deployed: it {0}; run `tenon deploy --auto-confirm --allow-destructive` if that is what you want"
+        "not deployed: it {0}\nhint: run `tenon deploy --auto-confirm --allow-destructive` if that is what you want"
     )]
     Destructive(String),
     #[error("the compiler stopped")]
     Stopped,
 }
 
-async fn deploy(
-    root: &Path,
-    client: &Client,
-    last: Option<&DeployBody>,
-) -> Result<Outcome, WatchError> {
+async fn compile(root: &Path) -> Result<DeployBody, WatchError> {
     let folder = root.to_owned();
+    let everything = Selection::default();
     let compiled =
         tokio::task::spawn_blocking(move || compile_project(&folder, &Selection::default())).await;
     let functions = compiled.map_err(|_| WatchError::Stopped)??;
-    let body = DeployBody::new(&functions, &Selection::default(), None);
-    if last == Some(&body) {
-        return Ok(Outcome::Unchanged);
+    Ok(DeployBody::new(&functions, &everything, None))
+}
+
+/// Deploys, again and again while the server does not take it: it may not run yet, or lack an integration. Whether it
+/// was deployed in the end.
+async fn send(client: &Client, body: &DeployBody, tell: &impl Fn(String)) -> bool {
+    let mut told_last = String::new();
+    loop {
+        let error = match send_once(client, body).await {
+            Ok(lines) => {
+                tell(lines);
+                return true;
+            }
+            Err(error) => error,
+        };
+        let text = told_error(&error);
+        if text != told_last {
+            tell(text.clone());
+            told_last = text;
+        }
+        if !matches!(error, WatchError::Server(_)) {
+            return false;
+        }
+        tokio::time::sleep(RETRY).await;
     }
-    if let Some(what) = client.confirm(&body).await?.destroys() {
+}
+
+async fn send_once(client: &Client, body: &DeployBody) -> Result<String, WatchError> {
+    if let Some(what) = client.confirm(body).await?.destroys() {
         return Err(WatchError::Destructive(what));
     }
-    let lines = told(&client.deploy(&body).await?);
-    Ok(Outcome::Deployed { body, lines })
+    Ok(told(&client.deploy(body).await?))
 }
 
 /// The first complaint is enough while one is typing.
 fn told_error(error: &WatchError) -> String {
-    if let WatchError::Compile(CompileProjectError::Code(error)) = error {
-        let more = error.diagnostics.len().saturating_sub(1);
-        let first = error
-            .diagnostics
-            .first()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        return if more > 0 {
-            format!("{first}\n  ({more} more)")
-        } else {
-            first
-        };
+    let WatchError::Compile(CompileProjectError::Code(error)) = error else {
+        return error.to_string();
+    };
+    let more = error.diagnostics.len().saturating_sub(1);
+    let first = error.diagnostics.first();
+    let first = first.map(ToString::to_string).unwrap_or_default();
+    if more > 0 {
+        format!("{first}\n  ({more} more)")
+    } else {
+        first
     }
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }
