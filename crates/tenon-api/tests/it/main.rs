@@ -9,6 +9,7 @@ mod connections;
 mod crashes;
 mod deploy;
 mod environment;
+mod events;
 mod functions;
 mod health;
 mod integrations;
@@ -16,6 +17,7 @@ mod lifecycle;
 mod on_events;
 mod pages;
 mod providers;
+mod proxy;
 mod records;
 mod syncs;
 

@@ -55,6 +55,16 @@ impl Request {
         request
     }
 
+    /// Sends it with a body that streams; the answer's body is not read.
+    pub(crate) async fn stream(self, body: Body) -> http::Response<Body> {
+        let request = self
+            .builder
+            .body(body)
+            .expect("method, path and headers are well-formed");
+        let Ok(response) = self.router.oneshot(request).await;
+        response
+    }
+
     /// Sends it through the whole router.
     pub(crate) async fn send(self) -> Answer {
         let request = self
