@@ -166,6 +166,11 @@ pub struct ApiError {
 #[derive(Clone, Debug)]
 pub(crate) struct InternalCause(pub(crate) String);
 
+/// Marks an answer that other origins may not read: the reference refuses bodies that are no JSON before it looks at
+/// origins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SameOriginOnly;
+
 impl ApiError {
     /// A failure with a message, taken from an error of ours.
     pub fn new(status: StatusCode, code: ErrorCode, message: impl std::fmt::Display) -> Self {
@@ -294,6 +299,9 @@ impl IntoResponse for ApiError {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.code == ErrorCode::InvalidJson.as_str() {
+            response.extensions_mut().insert(SameOriginOnly);
         }
         if let Some(chain) = self.chain {
             response

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::App;
+use crate::{App, error::SameOriginOnly};
 
 const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Accept, Origin, X-Requested-With, \
     Nango-Activity-Log-Id, Nango-Is-Dry-Run, Nango-Is-Sync, Provider-Config-Key, Connection-Id, Sentry-Trace, Baggage";
@@ -34,7 +34,9 @@ pub(crate) async fn allow(State(app): State<App>, request: Request, next: Next) 
         return response;
     }
     let mut response = next.run(request).await;
-    mark(response.headers_mut(), &app, telemetry);
+    if response.extensions().get::<SameOriginOnly>().is_none() {
+        mark(response.headers_mut(), &app, telemetry);
+    }
     response
 }
 

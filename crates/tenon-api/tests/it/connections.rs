@@ -29,7 +29,12 @@ async fn ids(app: &TestApp, query: &str) -> Vec<String> {
         .unwrap_or_else(|| panic!("{list}"))
         .clone();
     list.iter()
-        .map(|entry| entry["connection_id"].as_str().unwrap().to_owned())
+        .map(|entry| {
+            entry["connection_id"]
+                .as_str()
+                .expect("connection ids are text")
+                .to_owned()
+        })
         .collect()
 }
 

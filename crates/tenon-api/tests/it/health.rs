@@ -135,6 +135,7 @@ async fn a_body_that_is_no_json_is_refused_before_the_key_is_looked_at() {
         .send()
         .await;
     assert_eq!(broken.refusal(), "400 invalid_json");
+    assert_eq!(broken.header("access-control-allow-origin"), "");
     // What a stranger can make us parse is limited: a large body waits for the key.
     let large = format!("{{\"a\": \"{}\"", "x".repeat(2_000_000));
     let broken = app

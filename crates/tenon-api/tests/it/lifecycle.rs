@@ -20,7 +20,7 @@ fn bodies(receiver: &Upstream) -> Vec<Value> {
     receiver
         .take()
         .iter()
-        .map(|request| serde_json::from_str(&request.text()).unwrap())
+        .map(|request| serde_json::from_str(&request.text()).expect("webhooks are JSON"))
         .collect()
 }
 

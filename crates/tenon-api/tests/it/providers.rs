@@ -7,9 +7,9 @@ use crate::{TestApp, app::PUBLIC_URL};
 fn names(list: &Value) -> Vec<&str> {
     list["data"]
         .as_array()
-        .unwrap()
+        .expect("a list")
         .iter()
-        .map(|entry| entry["name"].as_str().unwrap())
+        .map(|entry| entry["name"].as_str().expect("names are text"))
         .collect()
 }
 
