@@ -9,6 +9,11 @@ use axum::{body::Body, http};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tenon_core::{
+    function::{ProxyBody, ProxyCall, ProxyParams},
+    names::{ConnectionId, IntegrationKey},
+};
+use tenon_engine::proxy::{self, ProxyTarget};
 use tenon_testkit::upstream::{Answer as Scripted, Received, Upstream};
 
 use crate::{
@@ -384,6 +389,83 @@ async fn what_is_wrong_with_a_call_is_said_in_the_envelope() {
     let refused = app.proxied("GET", "/x").send().await;
     assert_eq!(refused.json()["code"], "ECONNREFUSED");
     assert_eq!(app.anonymous("GET", "/proxy/x").send().await.status(), 401);
+}
+
+fn target(app: &TestApp, integration: &str, connection: &str) -> ProxyTarget {
+    ProxyTarget {
+        environment: app.environment.pk,
+        integration: IntegrationKey::parse(integration).unwrap(),
+        connection: ConnectionId::parse(connection).unwrap(),
+        operation: None,
+    }
+}
+
+#[tokio::test]
+async fn a_function_gets_the_whole_answer_and_errors_as_answers() {
+    let upstream = Upstream::start(|request| match request.path() {
+        "/api/form" => Scripted::text(200, &request.text()),
+        _ => Scripted::text(404, "nothing").header("x-up", "1"),
+    })
+    .await;
+    let app = open(&upstream).await;
+    let target = target(&app, "open", "c");
+    let missing = ProxyCall {
+        endpoint: "/missing".to_owned(),
+        method: "GET".to_owned(),
+        ..ProxyCall::default()
+    };
+    let reply = proxy::call(&app.engine, &target, missing).await.unwrap();
+    assert_eq!(
+        (reply.status, reply.status_text.as_str()),
+        (404, "Not Found")
+    );
+    assert_eq!(
+        (&reply.body[..], reply.url),
+        (&b"nothing"[..], upstream.url("/api/missing"))
+    );
+    assert!(reply.headers.contains(&("x-up".to_owned(), "1".to_owned())));
+    let form = ProxyCall {
+        endpoint: "/form".to_owned(),
+        method: "POST".to_owned(),
+        params: Some(ProxyParams::Pairs(vec![("q".to_owned(), "a b".to_owned())])),
+        body: ProxyBody::Form(vec![("a".to_owned(), "1 2".to_owned())]),
+        ..ProxyCall::default()
+    };
+    let reply = proxy::call(&app.engine, &target, form).await.unwrap();
+    assert_eq!(&reply.body[..], b"a=1+2");
+    assert_eq!(upstream.take()[1].target, "/api/form?q=a+b");
+    let inside = ProxyCall {
+        endpoint: "/x".to_owned(),
+        method: "GET".to_owned(),
+        base_url_override: Some("http://169.254.169.254".to_owned()),
+        ..ProxyCall::default()
+    };
+    let refused = proxy::call(&app.engine, &target, inside).await.unwrap_err();
+    assert_eq!(refused.code, "base_url_override_not_allowed");
+}
+
+#[tokio::test]
+async fn a_function_stops_at_a_401_that_new_credentials_would_not_change() {
+    let upstream = Upstream::start(|_| Scripted::text(401, "who?")).await;
+    let app = TestApp::with_upstream(&upstream.url("")).await;
+    app.templated(json!({"region": "eu", "tenant": "acme"}))
+        .await;
+    let (engine, target) = (app.engine.clone(), target(&app, "templated", "t"));
+    let calling = tokio::spawn(async move {
+        let call = ProxyCall {
+            endpoint: "/x".to_owned(),
+            method: "GET".to_owned(),
+            retries: 5,
+            ..ProxyCall::default()
+        };
+        proxy::call(&engine, &target, call).await
+    });
+    while !calling.is_finished() {
+        app.clock.advance(Duration::from_secs(1));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(calling.await.unwrap().unwrap().status, 401);
+    assert_eq!(upstream.count(), 1);
 }
 
 async fn gzip(data: &[u8]) -> Vec<u8> {

@@ -178,8 +178,11 @@ async fn start(engine: &Engine, operation: NewOperation) -> Result<String, Store
 /// The URL without user, and with secrets in its query masked: those with a telling name, and those the provider's
 /// templates put there.
 fn masked(provider: &Provider, url: &Url) -> String {
+    let mut bare = url.clone();
+    let _ = bare.set_username("");
+    let _ = bare.set_password(None);
     let Some(query) = url.query() else {
-        return url.as_str().to_owned();
+        return bare.into();
     };
     let own = provider.proxy.as_ref().map(|proxy| &proxy.query);
     let pairs: Vec<String> = query
@@ -196,7 +199,7 @@ fn masked(provider: &Provider, url: &Url) -> String {
             }
         })
         .collect();
-    let base = url.as_str().split('?').next().unwrap_or_default();
+    let base = bare.as_str().split('?').next().unwrap_or_default();
     format!("{base}?{}", pairs.join("&"))
 }
 
@@ -221,4 +224,36 @@ fn headers(headers: &HeaderMap) -> Map<String, Value> {
             (name.to_string(), Value::from(shown))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use tenon_providers::Provider;
+
+    use super::Attempt;
+    use crate::egress::EgressRequest;
+
+    #[test]
+    fn fault_56_no_secret_reaches_a_line() {
+        let provider: Provider = serde_json::from_value(serde_json::json!({
+            "auth_mode": "API_KEY",
+            "proxy": {"base_url": "http://a.test", "query": {"hapi": "${apiKey}"}}
+        }))
+        .unwrap();
+        let url =
+            "http://user:canary@a.test/x?hapi=canary&api_key=canary&access_token=canary&page=2";
+        let request = EgressRequest::to(Method::GET, url)
+            .unwrap()
+            .header("authorization", "Bearer canary")
+            .unwrap()
+            .header("x-vendor-thing", "canary")
+            .unwrap()
+            .header("accept", "text/x")
+            .unwrap();
+        let line = Attempt::new(&provider, &request, 0);
+        let told = format!("{} {}", line.text, serde_json::Value::Object(line.payload));
+        assert!(!told.contains("canary"), "{told}");
+        assert!(told.contains("page=2") && told.contains("text/x"), "{told}");
+    }
 }
