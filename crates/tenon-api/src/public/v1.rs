@@ -48,7 +48,8 @@ async fn endpoint(
 ) -> Result<Response, ApiError> {
     let (integration, connection) = target(&headers)?;
     let functions = find_functions(&app, caller.environment, &integration).await?;
-    let path = uri.path().strip_prefix("/v1").unwrap_or(uri.path());
+    let path = uri.path();
+    let path = path.strip_prefix("/v1").unwrap_or(path);
     let Some((function, position)) = find(&functions, method.as_str(), path) else {
         let message = format!("no function of `{integration}` answers {method} {path}");
         return Ok((StatusCode::NOT_FOUND, Json(json!({ "message": message }))).into_response());

@@ -1,5 +1,10 @@
 //! The public API, tested through the door that clients use.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test that cannot go on ends the test"
+)]
+
 mod actions;
 mod app;
 mod auth;

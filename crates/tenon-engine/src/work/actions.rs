@@ -75,7 +75,10 @@ pub enum ActionError {
     #[error("too many actions of this environment are running or waiting")]
     TooMany,
     #[error("the action `{action}` failed: {}", failure.message)]
-    Failed { action: String, failure: RunFailure },
+    Failed {
+        action: String,
+        failure: Box<RunFailure>,
+    },
     #[error("the action was cut off before it ended: {0}")]
     Interrupted(String),
     #[error("store failed while running an action")]
@@ -228,7 +231,7 @@ pub async fn result(
         Ok(Output::Value(json)) => ActionResult::Output(json),
         Ok(Output::Failure(failure)) => ActionResult::Failed(ActionError::Failed {
             action: id.to_string(),
-            failure,
+            failure: Box::new(failure),
         }),
         Err(reason) => ActionResult::Failed(ActionError::Interrupted(reason)),
     })
@@ -338,7 +341,10 @@ fn row_key(action: &str, key: &str) -> String {
 fn output(ended: Ended, action: String) -> Result<Bytes, ActionError> {
     match ended {
         Ended::Succeeded(output) => Ok(output),
-        Ended::Failed(failure) => Err(ActionError::Failed { action, failure }),
+        Ended::Failed(failure) => Err(ActionError::Failed {
+            action,
+            failure: Box::new(failure),
+        }),
         Ended::Crashed(detail) => Err(ActionError::Interrupted(detail)),
         Ended::Interrupted | Ended::Lost | Ended::Expired | Ended::Cancelled(_) => {
             Err(ActionError::Interrupted("it was stopped".to_owned()))
@@ -358,7 +364,10 @@ async fn follow(
     }
     match wait(engine, keyed.result).await? {
         Ok(Output::Value(json)) => Ok(json),
-        Ok(Output::Failure(failure)) => Err(ActionError::Failed { action, failure }),
+        Ok(Output::Failure(failure)) => Err(ActionError::Failed {
+            action,
+            failure: Box::new(failure),
+        }),
         Err(reason) => Err(ActionError::Interrupted(reason)),
     }
 }

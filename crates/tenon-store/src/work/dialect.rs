@@ -1,4 +1,4 @@
-//! Texts that differ: Postgres skips rows that another node has locked, SQLite has one writer and no row locks.
+//! Texts that differ: Postgres skips rows that another node has locked, `SQLite` has one writer and no row locks.
 
 use crate::statements;
 

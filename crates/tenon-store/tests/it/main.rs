@@ -1,5 +1,10 @@
 //! Behaviours of the store, each on both databases.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test that cannot go on ends the test"
+)]
+
 mod instance_key;
 mod records;
 mod schema;
