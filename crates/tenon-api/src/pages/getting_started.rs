@@ -31,6 +31,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route(HERE, get(page))
         .route("/ui/getting-started/connect", post(connect))
+        .route("/ui/getting-started/inbox", post(inbox))
         .route("/ui/getting-started/sync", post(sync))
         .route("/ui/getting-started/collect", post(collect))
         .route("/ui/getting-started/write", post(write))
@@ -107,6 +108,19 @@ async fn connect(State(app): State<App>, headers: HeaderMap, change: Change<Noth
             "No connect session could be opened",
             &opened.body.to_string(),
         ),
+    }
+}
+
+/// Lets webhooks arrive on the page.
+async fn inbox(State(app): State<App>, change: Change<Nothing>) -> Response {
+    let Nothing {} = change.form;
+    let demo = match demo_of(&app).await {
+        Ok(demo) => demo,
+        Err(response) => return response,
+    };
+    match demo.take_webhooks(&app).await {
+        Ok(()) => Redirect::to("/ui/getting-started#notify").into_response(),
+        Err(problem) => ApiError::internal(&problem).into_response(),
     }
 }
 

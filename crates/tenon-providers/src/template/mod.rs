@@ -189,10 +189,10 @@ fn value(path: &str, context: &Context<'_>) -> Option<String> {
     if path == "random" {
         return Some(context.random.to_string());
     }
-    if let Some(rest) = path.strip_prefix("now") {
-        if let Some(instant) = instant::now(rest, context.now) {
-            return Some(instant);
-        }
+    if let Some(rest) = path.strip_prefix("now")
+        && let Some(instant) = instant::now(rest, context.now)
+    {
+        return Some(instant);
     }
     context.variables.value(path).map(Cow::into_owned)
 }

@@ -3,8 +3,8 @@
 
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
-use tenon_core::Secret;
-use tenon_engine::environments;
+use tenon_core::{Secret, names::EnvironmentPk};
+use tenon_engine::environments::{self, EnvironmentError, WebhookSettingsPatch};
 use tenon_store::StoreError;
 
 use super::steps::{self, Step};
@@ -29,6 +29,9 @@ pub(super) struct Demo {
     helpdesk: Helpdesk,
     key: Secret,
     public_key: String,
+    environment: EnvironmentPk,
+    /// Where the environment's webhooks go.
+    webhook_url: Option<String>,
 }
 
 /// What is there now.
@@ -64,7 +67,19 @@ impl Demo {
             helpdesk,
             key,
             public_key: row.public_key,
+            environment: row.pk,
+            webhook_url: row.webhooks.primary_url,
         }))
+    }
+
+    /// Lets webhooks arrive on this page again, after an app of one's own had them.
+    pub(super) async fn take_webhooks(&self, app: &App) -> Result<(), EnvironmentError> {
+        let patch = WebhookSettingsPatch {
+            primary_url: Some(Some(self.helpdesk.inbox_url())),
+            ..WebhookSettingsPatch::default()
+        };
+        environments::patch_webhooks(&app.engine, self.environment, patch).await?;
+        Ok(())
     }
 
     fn api<'a>(&'a self, app: &'a App) -> Api<'a> {
@@ -287,8 +302,20 @@ impl Demo {
     }
 
     fn notify_live(&self, now: &Now, visitor: &Visitor) -> Markup {
+        let elsewhere = self
+            .webhook_url
+            .as_ref()
+            .filter(|url| **url != self.helpdesk.inbox_url());
         html! {
-            @if now.received.is_empty() {
+            @if let Some(url) = elsewhere {
+                div.notice {
+                    p { "The webhooks of this environment go to " code { (url) } ", so they do not arrive here." }
+                    form method="post" action="/ui/getting-started/inbox" data-step="notify" {
+                        (steps::csrf(visitor))
+                        button.plain type="submit" { "Send them here" }
+                    }
+                }
+            } @else if now.received.is_empty() {
                 p.hint {
                     @if now.connection.is_some() { "The first sync runs; its webhook arrives here in a moment." }
                     @else { "Connect an account first. The demo's app waits for webhooks at " code { (self.helpdesk.inbox_url()) } "." }
