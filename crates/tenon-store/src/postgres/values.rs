@@ -1,6 +1,6 @@
 //! Parameters to Postgres, columns from Postgres.
 
-use std::error::Error;
+use std::{borrow::Cow, error::Error};
 
 use bytes::{Bytes, BytesMut};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -32,16 +32,32 @@ const fn type_of(param: &Param) -> Type {
     }
 }
 
+/// Postgres refuses the NUL character in text, which only hostile input holds. It stands as U+FFFD there, in stored texts
+/// and in look-ups alike, so that they still meet.
+fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
 impl ToSql for Param {
     fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Failure> {
         match self {
             Self::Int(value) => value.to_sql(kind, out),
             Self::Real(value) => value.to_sql(kind, out),
             Self::Bool(value) => value.to_sql(kind, out),
-            Self::Text(value) => value.to_sql(kind, out),
+            Self::Text(value) => value.as_deref().map(storable).to_sql(kind, out),
             Self::Bytes(value) => value.as_deref().to_sql(kind, out),
             Self::IntArray(values) => values.to_sql(kind, out),
-            Self::TextArray(values) => values.to_sql(kind, out),
+            Self::TextArray(values) => {
+                let texts: Vec<Option<Cow<'_, str>>> = values
+                    .iter()
+                    .map(|text| text.as_deref().map(storable))
+                    .collect();
+                texts.to_sql(kind, out)
+            }
             Self::BytesArray(values) => {
                 let slices: Vec<Option<&[u8]>> =
                     values.iter().map(|value| value.as_deref()).collect();
