@@ -10,12 +10,17 @@ const MOST_CALLS = 100;
 const MOST_TIMERS = 10_000;
 const RECORDS_PER_CALL = 1_000;
 const PAYLOAD_BYTES = 99_000;
+const MOST_DEPTH = 64;
 
 const shared = { native };
 const waiting = new Map();
 const queued = [];
 let lastCall = 0;
+// Called when no call waits inside the isolate any more.
+let drained;
 let ended = false;
+// Name of the function's file in stacks.
+let file = "";
 
 // ---------------------------------------------------------------- modules
 
@@ -111,7 +116,7 @@ function shrink(value, budget) {
     }
     if (typeof item !== "object") return undefined;
     if (seen.has(item)) return "[Circular]";
-    if (depth > 64) return "[Too deep]";
+    if (depth > MOST_DEPTH) return "[Too deep]";
     if (typeof item.toJSON === "function") {
       const plain = item.toJSON();
       if (typeof plain !== "object" || plain === null) return copy(plain, depth + 1);
@@ -143,10 +148,17 @@ function shrink(value, budget) {
   return copy(value, 0);
 }
 
+/** Whether `value` is nested deeper than Rust reads. */
+function isDeep(value, left = MOST_DEPTH) {
+  if (typeof value !== "object" || value === null) return false;
+  if (left === 0) return true;
+  return Object.values(value).some((item) => isDeep(item, left - 1));
+}
+
 /** `value` if it is JSON of at most `budget` bytes, else what fits of it. */
 function fitting(value, budget) {
   try {
-    const text = stringify(value);
+    const text = isDeep(value) ? undefined : stringify(value);
     if (text !== undefined && text.length * 3 <= budget) return value;
     if (text !== undefined && native.utf8Length(text) <= budget) return value;
   } catch {
@@ -170,7 +182,7 @@ function ownLines(stack) {
     .slice(0, 100_000)
     .split("\n")
     .map((line) => line.trim())
-    .filter((line) => line.startsWith("at ") && !line.includes("tenon:") && !line.includes("(native)") && !line.endsWith(" at native"))
+    .filter((line) => line.startsWith("at ") && line.includes(`${file}:`))
     .slice(0, 10);
 }
 
@@ -300,6 +312,7 @@ function deliver(id, failed, value) {
   if (!entry) return;
   waiting.delete(id);
   if (queued.length > 0) launch(queued.shift());
+  if (queued.length === 0) drained?.();
   if (failed) entry.reject(shared.use("http").fromHost(value));
   else entry.resolve(value);
 }
@@ -461,12 +474,15 @@ function chosen(exports, door, nango, input, replay) {
 async function start(contextText, door, input, code, outputBytes) {
   try {
     const context = JSON.parse(contextText);
+    file = `${context.function}.js`;
     if (context.frozen_time_ms !== null && context.frozen_time_ms !== undefined) stopClock(context.frozen_time_ms);
     installConsole(context);
     const nango = use(context.replay ? "replay" : "nango").create(context, door);
     const module = { exports: {} };
     code.call(module.exports, module.exports, require, module);
     const output = await chosen(module.exports, door, nango, input, context.replay)();
+    // Calls that nobody awaited still go out.
+    if (queued.length > 0) await new Promise((resolve) => (drained = resolve));
     if (ended) return;
     const text = door === "action" ? (stringify(output) ?? "null") : "null";
     const size = native.utf8Length(text);

@@ -310,7 +310,10 @@ fn fields_of<T: DeserializeOwned>(ctx: &Ctx<'_>, text: &Value<'_>) -> rquickjs::
         return Err(Exception::throw_range(ctx, &message));
     }
     lenient(&text).ok_or_else(|| {
-        Exception::throw_type(ctx, "what is passed to the call is not of the right type")
+        Exception::throw_type(
+            ctx,
+            "what is passed to the call is of the wrong type or nested too deeply",
+        )
     })
 }
 

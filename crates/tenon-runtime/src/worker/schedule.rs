@@ -52,6 +52,8 @@ struct State {
     others_running: usize,
     spares: Vec<Isolate>,
     spares_with_zod: Vec<Isolate>,
+    /// Whether memory may be given back once nothing has happened for a while.
+    untrimmed: bool,
     /// Hashes of the bundles that asked for zod.
     zod_wanted: HashSet<String>,
 }
@@ -70,7 +72,12 @@ enum Work {
     Prepare {
         with_zod: bool,
     },
+    /// Nothing was due for a while: give memory back.
+    Trim,
 }
+
+/// How long a worker must be without runs before it gives memory back.
+const QUIET: Duration = Duration::from_secs(1);
 
 struct Turn {
     run: RunId,
@@ -225,6 +232,7 @@ impl Schedule {
         loop {
             match self.next() {
                 Work::Turn(turn) => self.take_turn(turn),
+                Work::Trim => trim(),
                 Work::Prepare { with_zod } => {
                     // Without a spare the run makes its own isolate, and says so if that fails.
                     if let Ok(isolate) = Isolate::new(&self.code, with_zod) {
@@ -255,17 +263,22 @@ impl Schedule {
             {
                 return Work::Prepare { with_zod: true };
             }
-            let wait = state
+            let quiet = state.untrimmed && state.runs.is_empty();
+            let alarm = state
                 .timers
                 .peek()
                 .map(|Reverse((due, ..))| due.saturating_duration_since(Instant::now()));
+            let wait = if quiet {
+                Some(alarm.unwrap_or(QUIET).min(QUIET))
+            } else {
+                alarm
+            };
+            let waited = Instant::now();
             state.idle_threads += 1;
             state = match wait {
                 Some(wait) => {
-                    self.wake
-                        .wait_timeout(state, wait)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
+                    let waited = self.wake.wait_timeout(state, wait);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
                 }
                 None => self
                     .wake
@@ -273,6 +286,10 @@ impl Schedule {
                     .unwrap_or_else(PoisonError::into_inner),
             };
             state.idle_threads -= 1;
+            if state.untrimmed && state.runs.is_empty() && waited.elapsed() >= QUIET {
+                state.untrimmed = false;
+                return Work::Trim;
+            }
         }
     }
 
@@ -445,6 +462,7 @@ impl Schedule {
         let mut state = self.state();
         state.others_running -= usize::from(!turn.action);
         state.runs.remove(&turn.run);
+        state.untrimmed = true;
         drop(state);
         // The heap is taken apart outside the lock.
         drop(turn);
@@ -476,5 +494,14 @@ impl State {
         };
         self.others_running += usize::from(!turn.action);
         Some(turn)
+    }
+}
+
+/// Gives free memory back to the system.
+fn trim() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the allocator locks its arenas itself.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }

@@ -112,6 +112,24 @@ async fn huge_messages_and_payloads_are_cut() {
 }
 
 #[tokio::test]
+async fn deeply_nested_payloads_are_cut() {
+    let deep = "let deep = {}; for (let i = 0; i < 300; i++) deep = { deep };";
+    let thrown = failure(
+        &format!("{deep} throw new nango.ActionError({{ a: 1, deep }})"),
+        TestHost::silent(),
+    )
+    .await;
+    assert_eq!(thrown.kind, "action_script_runtime_error");
+    assert_eq!(thrown.payload["a"], 1);
+    let thrown = failure(
+        &format!("{deep} await nango.triggerAction('k', 'c', 'a', deep)"),
+        TestHost::silent(),
+    )
+    .await;
+    assert!(thrown.message.contains("too deeply"), "{}", thrown.message);
+}
+
+#[tokio::test]
 async fn the_stack_names_only_lines_of_the_function() {
     let failure = failure(
         "function inner() { throw new Error('x') }\n function outer() { inner() }\n outer()",

@@ -89,13 +89,16 @@ async fn a_worker_that_dies_ends_its_runs_as_crashed_and_is_replaced() {
         }
     });
     gate.was_asked().await;
-    for id in pool.process_ids() {
-        std::process::Command::new("kill")
-            .args(["-9", &id.to_string()])
-            .status()
-            .unwrap();
+    let killed = pool.process_ids();
+    for id in &killed {
+        let id = id.to_string();
+        let kill = std::process::Command::new("kill")
+            .args(["-9", &id])
+            .status();
+        assert!(kill.unwrap().success());
     }
     assert!(matches!(running.await.unwrap(), RunOutcome::Crashed { .. }));
+    until(|| !pool.process_ids().iter().any(|id| killed.contains(id))).await;
     assert_eq!(one(&pool).await, json!(1));
 }
 
@@ -302,6 +305,11 @@ async fn calls_that_were_not_awaited_still_reach_the_host() {
     let body = sync("nango.batchSave([{ id: 1 }], 'Ticket'); nango.saveCheckpoint({ a: 1 })");
     succeeded(pool().run(sync_request(&body), host.clone()).await);
     assert_eq!(host.calls().len(), 2);
+
+    let host = TestHost::silent();
+    let body = sync("for (let i = 0; i < 500; i++) nango.saveCheckpoint({ i })");
+    succeeded(pool().run(sync_request(&body), host.clone()).await);
+    assert_eq!(host.calls().len(), 500);
 }
 
 #[tokio::test]
