@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn fault_9_a_database_that_is_away_is_worth_another_try() {
+    fn faults_9_a_database_that_is_away_is_worth_another_try() {
         use tenon_engine::records::RecordsError;
         use tenon_store::StoreError;
 

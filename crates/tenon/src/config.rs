@@ -14,7 +14,7 @@ use tenon_core::Secret;
 
 /// Flags that `dev`, `serve` and `config` share.
 #[derive(Args, Debug, Clone, Default)]
-pub struct ServerFlags {
+pub(crate) struct ServerFlags {
     /// Folder for the database, keys and logs
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<String>,
@@ -52,7 +52,7 @@ pub struct ServerFlags {
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     Flag,
     Variable(&'static str),
     File(PathBuf),
@@ -187,7 +187,7 @@ struct Raw {
 
 /// The effective configuration of a server.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub(crate) struct Config {
     pub data_dir: PathBuf,
     pub host: String,
     pub port: u16,
@@ -211,7 +211,7 @@ pub struct Config {
 
 /// Why the configuration does not hold.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     #[error("cannot read `{path}`: {detail}")]
     File { path: PathBuf, detail: String },
     #[error("`{path}` has a key `{key}` that is not known; `tenon config` lists the keys")]
@@ -228,7 +228,7 @@ pub enum ConfigError {
 
 impl Config {
     /// Reads all layers.
-    pub fn load(flags: &ServerFlags) -> Result<Self, ConfigError> {
+    pub(crate) fn load(flags: &ServerFlags) -> Result<Self, ConfigError> {
         let file = FileLayer::read(flags.config.as_deref())?;
         Self::from_layers(flags, &file, &variable)
     }
@@ -268,6 +268,11 @@ impl Config {
             }
             other => other,
         };
+        if connect_port == Some(port) {
+            return Err(ConfigError::Contradiction(format!(
+                "`port` and `connect_port` are both {port}; leave `connect_port` out, the Connect UI is at /connect-ui too"
+            )));
+        }
         let public_url = match text("public_url") {
             Some(url) => base_url(&raw, "public_url", &url)?,
             None => format!("http://localhost:{port}"),
@@ -306,7 +311,7 @@ impl Config {
             host: text("host").unwrap_or_default(),
             port,
             public_url,
-            connect_port: connect_port.filter(|connect| *connect != port),
+            connect_port,
             connect_url,
             database_url: database_url.map(Secret::new),
             encryption_key: text("encryption_key")
@@ -325,7 +330,7 @@ impl Config {
     }
 
     /// Key, printable value and origin of every key that has a value.
-    pub fn explain(&self) -> Vec<(&'static str, String, String)> {
+    pub(crate) fn explain(&self) -> Vec<(&'static str, String, String)> {
         KEYS.iter()
             .filter_map(|key| {
                 let raw = self.raw.get(key.name)?;
@@ -520,7 +525,7 @@ fn plain_text(value: &toml::Value) -> String {
     clippy::disallowed_methods,
     reason = "this module owns the environment"
 )]
-pub fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
@@ -598,6 +603,16 @@ mod tests {
             ..ServerFlags::default()
         };
         assert!(Config::from_layers(&flags, &FileLayer::default(), &none).is_err());
+    }
+
+    #[test]
+    fn two_listeners_on_one_port_are_a_contradiction() {
+        let flags = ServerFlags {
+            connect_port: Some("3003".to_owned()),
+            ..ServerFlags::default()
+        };
+        let error = Config::from_layers(&flags, &FileLayer::default(), &none).unwrap_err();
+        assert!(error.to_string().contains("both 3003"), "{error}");
     }
 
     #[test]

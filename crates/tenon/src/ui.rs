@@ -8,17 +8,17 @@
 use std::io::Write;
 
 /// Prints a line to standard output.
-pub fn say(text: impl AsRef<str>) {
+pub(crate) fn say(text: impl AsRef<str>) {
     println!("{}", text.as_ref());
     let _ = std::io::stdout().flush();
 }
 
 /// Prints a line to standard error.
-pub fn complain(text: impl AsRef<str>) {
+pub(crate) fn complain(text: impl AsRef<str>) {
     eprintln!("{}", text.as_ref());
 }
 
 /// Prints an error with its causes; what it prints reads as one sentence.
-pub fn error(error: &anyhow::Error) {
+pub(crate) fn error(error: &anyhow::Error) {
     eprintln!("error: {error:#}");
 }

@@ -154,9 +154,9 @@ test('get, post, put, patch, delete, proxy', async () => {
 test('functions: getScriptsConfig, listFunctions, getFunction, getFunctionCode', async () => {
     await tenonDeploy(server, [], join(import.meta.dirname, '..', 'kill-project'));
     const config = await nango.getScriptsConfig();
-    assert.deepEqual(config.find((one) => one.providerConfigKey === 'ledger').syncs.map((one) => one.name), ['items']);
+    assert.deepEqual(config.find((one) => one.providerConfigKey === 'ledger').syncs.map((one) => one.name).sort(), ['items', 'resumable']);
     const listed = await server.ok('GET', '/integrations/ledger/functions');
-    assert.equal(listed.data.length, 1);
+    assert.equal(listed.data.length, 2);
     const code = await server.ok('GET', '/integrations/ledger/functions/items/code?type=sync');
     assert.match(code.code, /createSync/);
 });

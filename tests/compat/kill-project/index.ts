@@ -1,1 +1,2 @@
 import './ledger/syncs/items.js';
+import './ledger/syncs/resumable.js';

@@ -80,7 +80,7 @@ async fn the_feed_goes_on_where_a_reader_stopped() {
 }
 
 #[tokio::test]
-async fn fault_80_events_of_another_environment_are_not_there() {
+async fn faults_80_events_of_another_environment_are_not_there() {
     let app = TestApp::start().await;
     let settings = json!({"webhook_settings": {"primary_url": "http://127.0.0.1:9/"}});
     app.patch("/environment", settings).await;

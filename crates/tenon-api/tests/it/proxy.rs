@@ -149,7 +149,7 @@ async fn json_passes_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn fault_44_an_override_does_not_lead_inside() {
+async fn faults_44_an_override_does_not_lead_inside() {
     let upstream = Upstream::start(echo).await;
     let app = open(&upstream).await;
     for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"] {
@@ -186,7 +186,7 @@ async fn fault_44_an_override_does_not_lead_inside() {
 }
 
 #[tokio::test]
-async fn fault_46_a_redirect_inside_is_refused() {
+async fn faults_46_a_redirect_inside_is_refused() {
     let upstream = Upstream::start(|_| Scripted::redirect(302, "http://169.254.169.254/")).await;
     let app = open(&upstream).await;
     let answer = app.proxied("GET", "/x").send().await;
@@ -198,7 +198,7 @@ async fn fault_46_a_redirect_inside_is_refused() {
 }
 
 #[tokio::test]
-async fn fault_48_a_line_break_in_a_setting_splits_nothing() {
+async fn faults_48_a_line_break_in_a_setting_splits_nothing() {
     let upstream = Upstream::start(echo).await;
     let app = TestApp::with_upstream(&upstream.url("")).await;
     app.templated(json!({"region": "eu", "tenant": "acme\r\nx-evil: 1"}))
@@ -217,7 +217,7 @@ async fn fault_48_a_line_break_in_a_setting_splits_nothing() {
 }
 
 #[tokio::test]
-async fn fault_49_two_framings_come_out_as_one() {
+async fn faults_49_two_framings_come_out_as_one() {
     for status in ["200 OK", "500 No"] {
         let raw = format!(
             "HTTP/1.1 {status}\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
@@ -292,7 +292,7 @@ async fn without_retries_nothing_is_asked_twice() {
 }
 
 #[tokio::test]
-async fn fault_50_large_bodies_stream_in_both_directions() {
+async fn faults_50_large_bodies_stream_in_both_directions() {
     const SIZE: u64 = 64 * 1024 * 1024;
     let upstream = Upstream::counting(|request| match request.method.as_str() {
         "GET" => Scripted::Zeros { count: SIZE },
@@ -333,7 +333,7 @@ async fn fault_50_large_bodies_stream_in_both_directions() {
 }
 
 #[tokio::test]
-async fn fault_50_a_client_that_leaves_ends_the_upload() {
+async fn faults_50_a_client_that_leaves_ends_the_upload() {
     let upstream = Upstream::start(echo).await;
     let app = open(&upstream).await;
     let never = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
@@ -348,7 +348,7 @@ async fn fault_50_a_client_that_leaves_ends_the_upload() {
 }
 
 #[tokio::test]
-async fn fault_51_a_bomb_ends_the_answer() {
+async fn faults_51_a_bomb_ends_the_answer() {
     let zeros = vec![0_u8; 64 * 1024 * 1024];
     let bomb = Bytes::from(gzip(&zeros).await);
     let upstream = Upstream::start(move |_| Scripted::Whole {

@@ -235,7 +235,7 @@ mod tests {
     use crate::egress::EgressRequest;
 
     #[test]
-    fn fault_56_no_secret_reaches_a_line() {
+    fn faults_56_no_secret_reaches_a_line() {
         let provider: Provider = serde_json::from_value(serde_json::json!({
             "auth_mode": "API_KEY",
             "proxy": {"base_url": "http://a.test", "query": {"hapi": "${apiKey}"}}

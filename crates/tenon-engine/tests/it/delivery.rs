@@ -115,7 +115,7 @@ store_test! {
         assert_eq!(node.states().await, HashMap::from([("delivered".to_owned(), 2)]));
     }
 
-    async fn fault_62_a_day_of_outage_loses_nothing_and_keeps_order(store: TestStore) {
+    async fn faults_62_a_day_of_outage_loses_nothing_and_keeps_order(store: TestStore) {
         let node = Node::new(store).await;
         let clock = node.clock.clone();
         let back_at = clock.now().plus(26 * HOUR);
@@ -153,7 +153,7 @@ store_test! {
         assert_eq!(node.states().await, HashMap::from([("delivered".to_owned(), 72)]));
     }
 
-    async fn fault_64_an_internal_address_is_refused_at_each_send(store: TestStore) {
+    async fn faults_64_an_internal_address_is_refused_at_each_send(store: TestStore) {
         // Connections close after each answer, so that each request looks the name up again.
         let server = Upstream::start(|_| {
             Answer::Raw(Bytes::from_static(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"))
@@ -185,7 +185,7 @@ store_test! {
         .await;
     }
 
-    async fn fault_65_a_dead_endpoint_delays_nobody(store: TestStore) {
+    async fn faults_65_a_dead_endpoint_delays_nobody(store: TestStore) {
         let node = Node::new(store).await;
         let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let dead = format!("http://{}/", free.local_addr().unwrap());
@@ -213,7 +213,7 @@ store_test! {
         assert!((100 + 5..100 + 50).contains(&attempts), "{attempts}");
     }
 
-    async fn fault_2_the_id_stays_over_attempts_and_restart(store: TestStore) {
+    async fn faults_2_the_id_stays_over_attempts_and_restart(store: TestStore) {
         let node = Node::new(store).await;
         let works = Arc::new(AtomicBool::new(false));
         let switch = Arc::clone(&works);
@@ -335,7 +335,7 @@ store_test! {
         assert_eq!((row.state.as_str(), row.last_status), ("waiting", Some(307)));
     }
 
-    async fn fault_13_a_lost_lease_has_no_say(store: TestStore) {
+    async fn faults_13_a_lost_lease_has_no_say(store: TestStore) {
         let node = Node::new(store).await;
         let server = Upstream::start(|_| Answer::text(200, "")).await;
         node.send_webhooks_to(&server.url("/"), None).await;

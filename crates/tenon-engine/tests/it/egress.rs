@@ -34,7 +34,7 @@ fn refusal(result: Result<tenon_engine::egress::EgressResponse, EgressError>) ->
 }
 
 #[tokio::test]
-async fn fault_44_internal_addresses_are_refused_for_every_verb() {
+async fn faults_44_internal_addresses_are_refused_for_every_verb() {
     let server = Upstream::start(|_| Answer::text(200, "reached")).await;
     let port = server.address().port();
     let closed = Egress::new(EgressPolicy::default());
@@ -74,7 +74,7 @@ async fn fault_44_internal_addresses_are_refused_for_every_verb() {
 }
 
 #[tokio::test]
-async fn fault_45_the_connection_goes_to_the_checked_address() {
+async fn faults_45_the_connection_goes_to_the_checked_address() {
     let server = Upstream::start(|_| Answer::text(200, "ok")).await;
     let names = Names::new(server.address(), &[&["93.184.215.14"], &["127.0.0.1"]]);
     let egress = Egress::with_network(EgressPolicy::default(), names.clone());
@@ -88,7 +88,7 @@ async fn fault_45_the_connection_goes_to_the_checked_address() {
 }
 
 #[tokio::test]
-async fn fault_45_one_private_address_among_many_refuses_the_name() {
+async fn faults_45_one_private_address_among_many_refuses_the_name() {
     let server = Upstream::start(|_| Answer::text(200, "ok")).await;
     let names = Names::new(
         server.address(),
@@ -103,7 +103,7 @@ async fn fault_45_one_private_address_among_many_refuses_the_name() {
 }
 
 #[tokio::test]
-async fn fault_46_a_redirect_inside_is_refused_on_any_hop() {
+async fn faults_46_a_redirect_inside_is_refused_on_any_hop() {
     for hops in 1..=5_u32 {
         let server = Upstream::start(move |request| {
             let step: u32 = request.path()[1..].parse().unwrap();
@@ -128,7 +128,7 @@ async fn fault_46_a_redirect_inside_is_refused_on_any_hop() {
 }
 
 #[tokio::test]
-async fn fault_46_too_many_redirects_end() {
+async fn faults_46_too_many_redirects_end() {
     let server = Upstream::start(|_| Answer::redirect(302, "/loop")).await;
     let failure = loopback()
         .send(get(&server.url("/loop")))
@@ -139,7 +139,7 @@ async fn fault_46_too_many_redirects_end() {
 }
 
 #[tokio::test]
-async fn fault_46_credentials_stay_at_their_origin_unless_told() {
+async fn faults_46_credentials_stay_at_their_origin_unless_told() {
     let second = Upstream::start(|_| Answer::text(200, "there")).await;
     let there = second.url("/there");
     let first = Upstream::start(move |_| Answer::redirect(307, &there)).await;
@@ -178,7 +178,7 @@ async fn fault_46_credentials_stay_at_their_origin_unless_told() {
 }
 
 #[tokio::test]
-async fn fault_48_headers_cannot_split_a_request() {
+async fn faults_48_headers_cannot_split_a_request() {
     for (name, value) in [
         ("x-a", "b\r\nx-evil: 1"),
         ("x-a", "b\nx-evil: 1"),
@@ -194,7 +194,7 @@ async fn fault_48_headers_cannot_split_a_request() {
 }
 
 #[tokio::test]
-async fn fault_49_both_framings_become_one() {
+async fn faults_49_both_framings_become_one() {
     for status in ["200 OK", "502 Bad"] {
         let raw = format!(
             "HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
@@ -209,7 +209,7 @@ async fn fault_49_both_framings_become_one() {
 }
 
 #[tokio::test]
-async fn fault_51_a_bomb_is_cut_off() {
+async fn faults_51_a_bomb_is_cut_off() {
     let zeros = vec![0_u8; 64 * 1024 * 1024];
     let once = gzip(&zeros).await;
     let twice = gzip(&once).await;
@@ -233,7 +233,7 @@ async fn fault_51_a_bomb_is_cut_off() {
 }
 
 #[tokio::test]
-async fn fault_51_too_many_codings_and_too_many_bytes_are_refused() {
+async fn faults_51_too_many_codings_and_too_many_bytes_are_refused() {
     let server = Upstream::start(|request| match request.path() {
         "/codings" => Answer::text(200, "x").header("content-encoding", "gzip, gzip, br"),
         _ => Answer::Zeros {

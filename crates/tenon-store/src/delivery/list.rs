@@ -16,7 +16,7 @@ macro_rules! columns {
 crate::statements! {
     DELIVERIES = concat!("SELECT ", columns!(), "
         WHERE d.environment_pk = $1 AND d.pk < $2
-            AND ($3 IS NULL OR d.state = $3) AND ($4 IS NULL OR c.connection_id = $4)
+            AND (CAST($3 AS TEXT) IS NULL OR d.state = $3) AND (CAST($4 AS TEXT) IS NULL OR c.connection_id = $4)
         ORDER BY d.pk DESC LIMIT $5");
     DELIVERY = concat!("SELECT ", columns!(), " WHERE d.environment_pk = $1 AND d.id = $2");
     ATTEMPTS = "

@@ -26,7 +26,7 @@ async fn refusal(options: StoreOptions) -> String {
 }
 
 store_test! {
-    async fn fault_17_a_wrong_or_missing_key_opens_nothing_and_touches_nothing(mut test: TestStore) {
+    async fn faults_17_a_wrong_or_missing_key_opens_nothing_and_touches_nothing(mut test: TestStore) {
         let before = values(&test.store).await;
         assert_eq!(before.len(), 2);
         test.store.close().await;

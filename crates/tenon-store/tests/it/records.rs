@@ -89,7 +89,7 @@ async fn summary(options: &StoreOptions, folder: &Path) -> (i64, i64, i64) {
 }
 
 #[tokio::test]
-async fn fault_1_a_crash_in_the_middle_of_a_batch_leaves_none_of_it() {
+async fn faults_1_a_crash_in_the_middle_of_a_batch_leaves_none_of_it() {
     let test = TestStore::sqlite().await;
     let folder = test.folder().unwrap().to_owned();
     let (before, middle, after) = (
@@ -119,7 +119,7 @@ async fn fault_1_a_crash_in_the_middle_of_a_batch_leaves_none_of_it() {
 }
 
 #[tokio::test]
-async fn fault_3_a_crash_never_leaves_a_checkpoint_ahead_of_its_records() {
+async fn faults_3_a_crash_never_leaves_a_checkpoint_ahead_of_its_records() {
     let test = TestStore::sqlite().await;
     let folder = test.folder().unwrap().to_owned();
     for page in 1..=20_u128 {

@@ -29,7 +29,7 @@ use rooms::Rooms;
 
 /// Which of the two a server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Open on loopback, with demo and watching; loopback egress is allowed.
     Dev,
     /// Pages ask for a login; loopback egress is refused unless a flag opens it.
@@ -37,7 +37,7 @@ pub enum Mode {
 }
 
 /// Starts the server and returns when it has drained.
-pub fn run(flags: &ServerFlags, mode: Mode) -> anyhow::Result<()> {
+pub(crate) fn run(flags: &ServerFlags, mode: Mode) -> anyhow::Result<()> {
     let started = Instant::now();
     let config = Config::load(flags)?;
     log::start(&config)?;

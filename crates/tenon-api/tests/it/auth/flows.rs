@@ -88,7 +88,7 @@ async fn a_session_decides_about_scopes_parameters_and_labels() {
 
 /// FAULTS 32 and 37.
 #[tokio::test]
-async fn f32_a_state_works_once_and_only_for_a_while() {
+async fn faults_32_37_a_state_works_once_and_only_for_a_while() {
     let scene = Scene::start().await;
     let trip = scene.open("alice").await;
     let query = scene.provider.agree(&trip.location);
@@ -141,7 +141,7 @@ async fn f32_a_state_works_once_and_only_for_a_while() {
 
 /// FAULTS 39: thirty minutes of passwords and second factors are fine.
 #[tokio::test]
-async fn f39_half_an_hour_at_the_provider_is_fine() {
+async fn faults_39_half_an_hour_at_the_provider_is_fine() {
     let scene = Scene::start().await;
     let trip = scene.open("alice").await;
     scene.app.clock.advance(Duration::from_secs(30 * 60));
@@ -151,7 +151,7 @@ async fn f39_half_an_hour_at_the_provider_is_fine() {
 
 /// FAULTS 32 and 33: the attacker's code in the victim's browser, and two browsers that swap.
 #[tokio::test]
-async fn f33_a_flow_ends_in_the_browser_that_began_it() {
+async fn faults_33_a_flow_ends_in_the_browser_that_began_it() {
     let scene = Scene::start().await;
     let attacker = scene.open("attacker").await;
     let victim = scene.open("victim").await;
@@ -202,7 +202,7 @@ async fn programs_need_no_cookie() {
 
 /// FAULTS 34.
 #[tokio::test]
-async fn f34_a_code_of_somebody_else_is_refused() {
+async fn faults_34_a_code_of_somebody_else_is_refused() {
     let scene = Scene::start().await;
     let trip = scene.open("alice").await;
     let query = scene.provider.agree(&trip.location);
@@ -222,7 +222,7 @@ async fn f34_a_code_of_somebody_else_is_refused() {
 
 /// FAULTS 36.
 #[tokio::test]
-async fn f36_what_the_provider_says_is_only_text() {
+async fn faults_36_what_the_provider_says_is_only_text() {
     let scene = Scene::start().await;
     let hostile =
         "</script><script>alert(1)</script><img src=x onerror=alert(2)> javascript:alert(3)";
@@ -310,7 +310,7 @@ async fn answers_without_a_token_end_the_flow_with_their_reason() {
 
 /// FAULTS 41.
 #[tokio::test]
-async fn f41_a_session_opens_only_what_it_was_made_for() {
+async fn faults_41_a_session_opens_only_what_it_was_made_for() {
     let scene = Scene::start().await;
     scene.integration("other").await;
     let token = scene

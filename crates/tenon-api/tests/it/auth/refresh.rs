@@ -80,7 +80,7 @@ impl Drop for Ticker {
 
 /// FAULTS 23.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn f23_two_hundred_callers_on_two_nodes_mean_one_refresh() {
+async fn faults_23_two_hundred_callers_on_two_nodes_mean_one_refresh() {
     let scene = Arc::new(Scene::start().await);
     scene.expired("alice").await;
     scene.provider.set_delay(Some(Duration::from_millis(100)));
@@ -111,7 +111,7 @@ async fn f23_two_hundred_callers_on_two_nodes_mean_one_refresh() {
 
 /// FAULTS 25: an answer that takes half a minute is still one refresh, over two nodes, forced or not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn f25_a_slow_provider_is_asked_once() {
+async fn faults_25_a_slow_provider_is_asked_once() {
     let scene = Arc::new(Scene::start().await);
     scene.expired("alice").await;
     scene.provider.set_delay(Some(Duration::from_millis(300)));
@@ -164,7 +164,7 @@ fn die_while_refreshing(scene: &Arc<Scene>) {
 
 /// FAULTS 24.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn f24_a_lost_outcome_is_said_once_and_never_a_loop() {
+async fn faults_24_a_lost_outcome_is_said_once_and_never_a_loop() {
     let scene = Arc::new(Scene::start().await);
     scene.expired("alice").await;
     scene.provider.set_delay(Some(Duration::from_secs(3600)));
@@ -204,7 +204,7 @@ async fn f24_a_lost_outcome_is_said_once_and_never_a_loop() {
 
 /// FAULTS 24, with a provider that lets an old token work for a while.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn f24_a_grace_period_repairs_a_lost_outcome() {
+async fn faults_24_a_grace_period_repairs_a_lost_outcome() {
     let scene = Arc::new(Scene::start().await);
     scene.expired("alice").await;
     let old = scene.read_stored("alice").await["refresh_token"]
@@ -226,7 +226,7 @@ async fn f24_a_grace_period_repairs_a_lost_outcome() {
 
 /// FAULTS 13 and 24: until its lease is over, nobody else sends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn f24_nobody_sends_while_a_lease_runs() {
+async fn faults_24_nobody_sends_while_a_lease_runs() {
     let scene = Arc::new(Scene::start().await);
     scene.expired("alice").await;
     scene.provider.set_delay(Some(Duration::from_secs(3600)));
@@ -255,7 +255,7 @@ async fn f24_nobody_sends_while_a_lease_runs() {
 
 /// FAULTS 27.
 #[tokio::test]
-async fn f27_answers_that_are_no_token_mark_the_connection_and_change_nothing() {
+async fn faults_27_answers_that_are_no_token_mark_the_connection_and_change_nothing() {
     let garbage = Answer::Raw(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: 7\r\nconnection: close\r\n\r\ngarbage".into(),
     );
@@ -327,7 +327,7 @@ async fn f27_answers_that_are_no_token_mark_the_connection_and_change_nothing() 
 
 /// FAULTS 28.
 #[tokio::test]
-async fn f28_one_refusal_is_a_pause_and_one_webhook() {
+async fn faults_28_one_refusal_is_a_pause_and_one_webhook() {
     let scene = Scene::start().await;
     scene.expired("alice").await;
     scene.provider.answer_next(refuse("invalid_grant"));
@@ -364,7 +364,7 @@ async fn f28_one_refusal_is_a_pause_and_one_webhook() {
 
 /// FAULTS 29.
 #[tokio::test]
-async fn f29_a_busy_provider_takes_nothing_from_a_living_token() {
+async fn faults_29_a_busy_provider_takes_nothing_from_a_living_token() {
     for status in [429, 503] {
         let scene = Scene::start().await;
         scene.import("alice", 600).await;
@@ -407,7 +407,7 @@ async fn f29_a_busy_provider_takes_nothing_from_a_living_token() {
 
 /// FAULTS 30.
 #[tokio::test]
-async fn f30_a_new_client_secret_counts_at_once() {
+async fn faults_30_a_new_client_secret_counts_at_once() {
     let scene = Scene::start().await;
     scene.expired("alice").await;
     let other = scene.app.node("other");
@@ -427,7 +427,7 @@ async fn f30_a_new_client_secret_counts_at_once() {
 
 /// FAULTS 43.
 #[tokio::test]
-async fn f43_tokens_that_never_live_do_not_make_a_loop() {
+async fn faults_43_tokens_that_never_live_do_not_make_a_loop() {
     let scene = Scene::start().await;
     scene.expired("alice").await;
     scene.provider.set_expires_in(Some(0));

@@ -84,7 +84,7 @@ async fn failures_before_the_redirect_reach_the_page_too() {
 
 /// FAULTS 39: a page that was reloaded, or whose socket broke, still learns the true end.
 #[tokio::test]
-async fn f39_a_socket_that_comes_back_gets_the_result() {
+async fn faults_39_a_socket_that_comes_back_gets_the_result() {
     let scene = Scene::start().await;
     let socket = sockets::open(&scene.app.engine, None).unwrap();
     let client = client_id(&socket.acknowledgement());

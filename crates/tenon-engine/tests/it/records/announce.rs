@@ -26,7 +26,7 @@ store_test! {
         assert_eq!(world.take_unannounced("Other").await.unwrap().counts, counts(1, 0, 0));
     }
 
-    async fn fault_2_what_a_run_that_broke_off_had_saved_is_announced_by_the_next(mut test: TestStore) {
+    async fn faults_2_what_a_run_that_broke_off_had_saved_is_announced_by_the_next(mut test: TestStore) {
         let world = World::new(&test).await;
         let broken_off = world.run().await;
         records::save(&world.engine, &broken_off, "Item", numbered(0..10, "{}")).await.unwrap();

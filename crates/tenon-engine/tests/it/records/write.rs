@@ -193,7 +193,7 @@ store_test! {
         assert_ne!(cursor(&ours), cursor(&theirs));
     }
 
-    async fn fault_13_a_void_lease_writes_nothing(test: TestStore) {
+    async fn faults_13_a_void_lease_writes_nothing(test: TestStore) {
         let world = World::new(&test).await;
         let run = world.run().await;
         records::save(&world.engine, &run, "Item", rows(&[("a", "{}")])).await.unwrap();
@@ -218,7 +218,7 @@ store_test! {
         assert!(world.take_unannounced("Item").await.is_none());
     }
 
-    async fn fault_19_changes_stay_in_order_when_the_clock_jumps(test: TestStore) {
+    async fn faults_19_changes_stay_in_order_when_the_clock_jumps(test: TestStore) {
         let world = World::new(&test).await;
         let run = world.run().await;
         let mut cursors = Vec::new();
