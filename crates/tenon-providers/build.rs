@@ -3,14 +3,14 @@
 use std::{
     env, fs,
     io::{BufWriter, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use flate2::{Compression, write::DeflateEncoder};
 use serde_json::{Map, Value};
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../providers");
+    let root = manifest_dir().join("../../providers");
     println!("cargo:rerun-if-changed={}", root.display());
     let mut files: Vec<_> = fs::read_dir(&root)
         .expect("the repository has a `providers` folder")
@@ -48,4 +48,9 @@ fn main() {
 
 fn fail(path: &Path, error: &dyn std::fmt::Display) -> ! {
     panic!("{}: {error}", path.display())
+}
+
+/// Asked when it runs: a build script that was compiled in another checkout must not read that one's files.
+fn manifest_dir() -> PathBuf {
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it for build scripts"))
 }

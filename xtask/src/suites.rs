@@ -41,9 +41,12 @@ pub(crate) fn test(chosen: &[&str]) -> Result<()> {
     if wanted("postgres") {
         let mut command = cargo_test(&cluster);
         command
-            .args(["--package", "tenon-api", "--test", "it"])
+            .args(["--test", "it"])
             .env("TENON_TEST_DATABASE", "postgres");
-        total.add(run_suite("postgres: the API tests again", &mut command)?);
+        total.add(run_suite(
+            "postgres: tests through the doors, again",
+            &mut command,
+        )?);
     }
     if wanted("golden") || wanted("compat") {
         let binary = build_binary()?;

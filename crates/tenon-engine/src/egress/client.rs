@@ -16,7 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::{
-    client::legacy::Client,
+    client::legacy::{Client, connect::capture_connection},
     rt::{TokioExecutor, TokioTimer},
 };
 use tenon_core::limits;
@@ -254,13 +254,33 @@ async fn exchange(
     let wait = deadline.map_or(limits::EGRESS_SILENCE, |deadline| {
         deadline.at.saturating_duration_since(Instant::now())
     });
+    let connection = capture_connection(&mut request);
     match tokio::time::timeout(wait, client.request(request)).await {
-        Ok(Ok(answer)) => Ok(answer),
+        Ok(Ok(answer)) => {
+            if closes_at_once(answer.headers())
+                && let Some(connected) = connection.connection_metadata().as_ref()
+            {
+                connected.poison();
+            }
+            Ok(answer)
+        }
         Ok(Err(failure)) => Err(error::from_client(failure)),
         Err(_) => Err(EgressError::Timeout(
             deadline.map_or(wait, |deadline| deadline.timeout),
         )),
     }
+}
+
+/// Whether the server says that it closes idle connections within a second (`Keep-Alive: timeout=0`): the next request on
+/// this one would meet a closed door.
+fn closes_at_once(headers: &HeaderMap) -> bool {
+    let hint = headers
+        .get("keep-alive")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    hint.split(',')
+        .filter_map(|part| part.trim().strip_prefix("timeout=")?.parse::<u32>().ok())
+        .any(|seconds| seconds <= 1)
 }
 
 fn at_hop(error: EgressError, hop: u32) -> EgressError {

@@ -68,7 +68,7 @@ statements! {
     PROBE = "
         SELECT batch.place, stored.hash, stored.size_bytes, stored.created_at_us, stored.updated_at_us,
             stored.deleted_at_us, stored.pruned_at_us
-        FROM UNNEST($3) WITH ORDINALITY AS batch (external_id, place)
+        FROM UNNEST($3::text[]) WITH ORDINALITY AS batch (external_id, place)
         CROSS JOIN LATERAL (
             SELECT hash, size_bytes, created_at_us, updated_at_us, deleted_at_us, pruned_at_us
             FROM record WHERE connection_pk = $1 AND model = $2 AND external_id = batch.external_id
@@ -78,7 +78,10 @@ statements! {
         FROM record WHERE connection_pk = $1 AND model = $2 AND external_id = $3";
 
     /// Writes whole rows over whatever is there.
-    PUT = put!("SELECT $1, $2, $3, batch.* FROM UNNEST($4, $5, $6, $7, $8, $9, $10, $11) AS batch"),
+    PUT = put!(
+        "SELECT $1::bigint, $2::text, $3::bigint, batch.* FROM UNNEST($4::text[], $5::bytea[], $6::bytea[], $7::bytea[],
+            $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[]) AS batch"
+    ),
     sqlite: put!("VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
 
     PAGE = page!(""), sqlite: page!("");

@@ -112,11 +112,12 @@ fn serve(mut stream: TcpStream, state: &State) {
         "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         text.len()
     );
-    stream.write_all((head + &text).as_bytes()).unwrap();
+    // Noted first: whoever has the answer may ask at once what was asked.
     state.asked.lock().unwrap().push(Asked {
         path,
         headers,
         body,
     });
     state.more.notify_all();
+    stream.write_all((head + &text).as_bytes()).unwrap();
 }
