@@ -22,7 +22,7 @@ macro_rules! page {
             FROM record
             WHERE connection_pk = $1 AND model = $2 AND updated_at_us >= 0 AND (updated_at_us, id) > ($3, $4)
                 AND CASE
-                    WHEN deleted_at_us IS NOT NULL THEN $5
+                    WHEN deleted_at_us IS NOT NULL THEN CAST($5 AS BOOLEAN)
                     WHEN created_at_us = updated_at_us THEN $6
                     ELSE $7
                 END",
