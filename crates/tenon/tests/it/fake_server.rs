@@ -23,6 +23,8 @@ pub(crate) struct Asked {
 #[derive(Default)]
 struct State {
     asked: Mutex<Vec<Asked>>,
+    /// Requests that have their answer.
+    answered: Mutex<usize>,
     more: Condvar,
     answers: Mutex<HashMap<String, (u16, Value)>>,
 }
@@ -65,16 +67,17 @@ impl FakeServer {
         self.state.asked.lock().unwrap().clone()
     }
 
-    /// Waits until it was asked `count` times.
+    /// Waits until it has answered `count` times.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Asked> {
-        let asked = self.state.asked.lock().unwrap();
-        let (asked, timeout) = self
+        let answered = self.state.answered.lock().unwrap();
+        let (answered, timeout) = self
             .state
             .more
-            .wait_timeout_while(asked, PATIENCE, |asked| asked.len() < count)
+            .wait_timeout_while(answered, PATIENCE, |answered| *answered < count)
             .unwrap();
-        assert!(!timeout.timed_out(), "only {} requests came", asked.len());
-        asked.clone()
+        assert!(!timeout.timed_out(), "only {answered} requests came");
+        drop(answered);
+        self.asked()
     }
 }
 
@@ -118,6 +121,7 @@ fn serve(mut stream: TcpStream, state: &State) {
         headers,
         body,
     });
-    state.more.notify_all();
     stream.write_all((head + &text).as_bytes()).unwrap();
+    *state.answered.lock().unwrap() += 1;
+    state.more.notify_all();
 }

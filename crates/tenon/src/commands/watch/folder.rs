@@ -25,6 +25,8 @@ pub(super) struct Folder {
     watcher: RecommendedWatcher,
     watched: HashSet<PathBuf>,
     changes: mpsc::UnboundedReceiver<()>,
+    /// A change was seen that no call of [`Folder::changed`] has told yet.
+    untold: bool,
 }
 
 impl Folder {
@@ -46,6 +48,7 @@ impl Folder {
             watcher,
             watched: HashSet::new(),
             changes,
+            untold: false,
         };
         folder
             .watcher
@@ -55,16 +58,20 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Ends after a change, once it is quiet again.
+    /// Ends after a change, once it is quiet again. May be dropped while it waits: the change is told next time.
     pub(super) async fn changed(&mut self) -> anyhow::Result<()> {
-        self.changes
-            .recv()
-            .await
-            .context("the folder is no longer watched")?;
+        if !self.untold {
+            self.changes
+                .recv()
+                .await
+                .context("the folder is no longer watched")?;
+            self.untold = true;
+        }
         while tokio::time::timeout(QUIET, self.changes.recv())
             .await
             .is_ok_and(|change| change.is_some())
         {}
+        self.untold = false;
         self.watch_folders();
         Ok(())
     }
