@@ -7,7 +7,7 @@ use tenon_core::function::FunctionKind;
 
 use super::{
     binding,
-    diagnostic::CompileError,
+    diagnostic::{CompileError, Diagnostic},
     entry::Entry,
     files::Files,
     graph::{Graph, Loaded},
@@ -29,6 +29,8 @@ pub struct Bundled {
     pub kind: FunctionKind,
     /// Where the entry file names the definition function, in bytes.
     pub definition: (usize, usize),
+    /// Where it names the options, in bytes.
+    pub options: Vec<(String, (usize, usize))>,
     /// A `CommonJS` module with an inline source map.
     pub javascript: String,
     /// The entry file as written.
@@ -37,18 +39,41 @@ pub struct Bundled {
     pub features: Vec<&'static str>,
     /// Every file in it, relative to the project; the entry is the first.
     pub files: Vec<String>,
+    /// What is worth a word but no error.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Bundled {
+    /// Where the entry file names an option (`frequency`, `models.Ticket`), the definition function if it does not.
+    pub fn place_of(&self, option: &str) -> (usize, usize) {
+        let find = |wanted: &str| {
+            let found = self.options.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, place)| *place)
+        };
+        let whole = option.split('.').next().unwrap_or(option);
+        let plural = format!("{whole}s");
+        find(option)
+            .or_else(|| find(whole))
+            .or_else(|| find(&plural))
+            .unwrap_or(self.definition)
+    }
 }
 
 /// Bundles the function whose file is `entry`, a path relative to the project.
 pub fn bundle(files: &dyn Files, entry: &str) -> Result<Bundled, CompileError> {
     let mut graph = Graph::load(files, entry)?;
-    let Entry { kind, at } = graph.entry;
+    let Entry {
+        kind, at, options, ..
+    } = graph.entry.clone();
     let source = std::mem::take(&mut graph.entry_source);
+    let warnings = graph.take_warnings();
     Ok(Bundled {
         kind,
         definition: at,
+        options,
         javascript: graph.print(),
         features: features(&source),
+        warnings,
         source,
         files: graph
             .modules
@@ -71,6 +96,16 @@ fn features(source: &str) -> Vec<&'static str> {
 }
 
 impl Graph {
+    fn take_warnings(&mut self) -> Vec<Diagnostic> {
+        let mut warnings = Vec::new();
+        for loaded in &mut self.modules {
+            if let Loaded::Code { module, .. } = loaded {
+                warnings.append(&mut module.warnings);
+            }
+        }
+        warnings
+    }
+
     fn print(&self) -> String {
         let mut printer = Printer::default();
         printer.text(PRELUDE);

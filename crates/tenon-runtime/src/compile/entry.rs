@@ -2,11 +2,11 @@
 
 use oxc::{
     ast::ast::{
-        Argument, BindingPattern, CallExpression, Declaration, ExportDefaultDeclarationKind,
-        Expression, ImportDeclarationSpecifier, ImportOrExportKind, ModuleExportName, Program,
-        Statement,
+        BindingPattern, CallExpression, Declaration, ExportDefaultDeclarationKind, Expression,
+        ImportDeclarationSpecifier, ImportOrExportKind, ModuleExportName, ObjectExpression,
+        ObjectPropertyKind, Program, Statement,
     },
-    span::Span,
+    span::{GetSpan, Span},
 };
 use tenon_core::function::FunctionKind;
 
@@ -21,11 +21,15 @@ const TOLERATED: [&str; 4] = [
 ];
 
 /// What an entry file defines.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) kind: FunctionKind,
     /// Where the definition function is named, in bytes.
     pub(super) at: (usize, usize),
+    /// Its object of options, in bytes.
+    pub(super) object: (usize, usize),
+    /// The names of its options, and below `models` those of the models.
+    pub(super) options: Vec<(String, (usize, usize))>,
 }
 
 /// Reads the default export; everything that is wrong with the exports otherwise.
@@ -209,19 +213,46 @@ fn definition(program: &Program<'_>, exported: &Exported<'_, '_>) -> Result<Entr
         Some("createOnEvent") => FunctionKind::OnEvent,
         _ => return Err("the default export must be made by a definition function of `nango`"),
     };
-    let entry = Entry {
-        kind,
-        at: (callee.span.start as usize, callee.span.end as usize),
+    let object = match call.arguments.as_slice() {
+        [one] => one.as_expression().and_then(as_object),
+        _ => None,
     };
-    match call.arguments.as_slice() {
-        [Argument::ObjectExpression(_)] => Ok(entry),
-        [one] if one.as_expression().is_some_and(is_object) => Ok(entry),
-        _ => Err("a definition function takes one object literal"),
+    let object = object.ok_or("a definition function takes one object literal")?;
+    Ok(Entry {
+        kind,
+        at: bytes(callee.span),
+        object: bytes(object.span),
+        options: options(object),
+    })
+}
+
+fn as_object<'p, 'a>(expression: &'p Expression<'a>) -> Option<&'p ObjectExpression<'a>> {
+    match without_types(expression) {
+        Expression::ObjectExpression(object) => Some(object),
+        _ => None,
     }
 }
 
-fn is_object(expression: &Expression<'_>) -> bool {
-    matches!(without_types(expression), Expression::ObjectExpression(_))
+fn options(object: &ObjectExpression<'_>) -> Vec<(String, (usize, usize))> {
+    let mut found = Vec::new();
+    for property in &object.properties {
+        let ObjectPropertyKind::ObjectProperty(property) = property else {
+            continue;
+        };
+        let Some(name) = property.key.static_name() else {
+            continue;
+        };
+        if let (true, Some(models)) = (name == "models", as_object(&property.value)) {
+            let models = options(models).into_iter();
+            found.extend(models.map(|(model, place)| (format!("models.{model}"), place)));
+        }
+        found.push((name.into_owned(), bytes(property.key.span())));
+    }
+    found
+}
+
+fn bytes(span: Span) -> (usize, usize) {
+    (span.start as usize, span.end as usize)
 }
 
 /// The call that initialises the constant `name` at the top of the file.

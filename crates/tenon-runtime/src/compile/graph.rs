@@ -99,6 +99,17 @@ impl Graph {
     }
 }
 
+/// The first candidates say enough.
+fn shortened(tried: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown = tried.iter().take(SHOWN).map(String::as_str);
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match tried.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 struct Loader<'f> {
     files: &'f dyn Files,
     indices: HashMap<String, usize>,
@@ -156,7 +167,7 @@ impl Loader<'_> {
                 Err(tried) => {
                     let (start, end) = request.span;
                     let message = format!("there is no file `{}`", request.specifier);
-                    let hint = format!("looked for {}", tried.join(", "));
+                    let hint = format!("looked for {}", shortened(&tried));
                     let diagnostic = Diagnostic::at(&module.path, source, start, end, message);
                     self.diagnostics.push(diagnostic.with_hint(hint));
                     targets.push(None);

@@ -14,6 +14,7 @@ pub mod project;
 pub mod source_map;
 
 mod binding;
+mod checks;
 mod entry;
 mod graph;
 mod module;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{
+    checks,
     diagnostic::{CompileError, Diagnostic},
     entry::{self, Entry},
     rewrite,
@@ -35,6 +36,8 @@ pub(super) struct Module {
     pub(super) passed_on: Vec<usize>,
     /// Whether the file speaks `CommonJS`: no import or export anywhere.
     pub(super) common_js: bool,
+    /// What is worth a word but no error.
+    pub(super) warnings: Vec<Diagnostic>,
 }
 
 /// What a file is compiled as.
@@ -66,8 +69,15 @@ pub(super) fn compile(
         .with_check_syntax_error(true)
         .with_excess_capacity(2.0)
         .with_enum_eval(true)
+        .with_build_nodes(true)
         .build(&program);
     check(path, source, semantic.diagnostics.errors())?;
+    let findings = checks::check(path, source, &semantic.semantic, entry.as_ref());
+    if !findings.errors.is_empty() {
+        return Err(CompileError {
+            diagnostics: findings.errors,
+        });
+    }
     let options = TransformOptions::default();
     let transformed = Transformer::new(&allocator, Path::new(path), &options)
         .build_with_scoping(semantic.semantic.into_scoping(), &mut program);
@@ -100,6 +110,7 @@ pub(super) fn compile(
         exports: rewritten.exports,
         passed_on: rewritten.passed_on,
         common_js: rewritten.common_js,
+        warnings: findings.warnings,
     };
     Ok((module, entry))
 }

@@ -9,3 +9,4 @@ mod compile;
 mod deploy;
 mod replay;
 mod watch;
+mod wrong;

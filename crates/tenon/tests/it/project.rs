@@ -88,6 +88,11 @@ impl Project {
         project
     }
 
+    /// An empty folder.
+    pub(crate) fn empty() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
     pub(crate) fn root(&self) -> &Path {
         self.0.path()
     }

@@ -7,12 +7,42 @@ use tenon_core::{frequency::Frequency, function::FunctionKind};
 use super::{Definition, EVENTS, Endpoint};
 use crate::compile::project::EntryPoint;
 
+const FREQUENCY_HINT: &str = "write for instance `every 5 minutes`, `every hour` or `every day`";
+
+/// Something that is wrong with an option.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Problem {
+    /// The option, with dots for what is inside; empty for the definition as a whole.
+    #[serde(default)]
+    pub(super) key: String,
+    pub(super) message: String,
+    #[serde(default)]
+    pub(super) hint: Option<String>,
+}
+
+impl Problem {
+    fn of(key: &str, message: impl Into<String>) -> Self {
+        Self {
+            key: key.to_owned(),
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+}
+
 /// The definition as the object literal has it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Raw {
     #[serde(default)]
-    problems: Vec<String>,
+    problems: Vec<Problem>,
     description: Option<String>,
     version: Option<String>,
     #[serde(default)]
@@ -30,6 +60,7 @@ pub(super) struct Raw {
     event: Option<String>,
     models: Option<Map<String, serde_json::Value>>,
     metadata: Option<serde_json::Value>,
+    checkpoint: Option<serde_json::Value>,
     input: Option<serde_json::Value>,
     output: Option<serde_json::Value>,
 }
@@ -40,8 +71,10 @@ impl Raw {
         self,
         kind: FunctionKind,
         entry: &EntryPoint,
-    ) -> Result<Definition, Vec<String>> {
-        let mut problems = self.problems.clone();
+    ) -> Result<Definition, Vec<Problem>> {
+        let read = self.problems.clone();
+        let mut problems = read.clone();
+        problems.extend(self.checkpoint.as_ref().and_then(checkpoint_problem));
         let mut definition = Definition {
             integration: entry.integration.clone(),
             name: entry.name.clone(),
@@ -65,6 +98,13 @@ impl Raw {
             FunctionKind::Action => self.action(&mut definition, &mut problems),
             FunctionKind::OnEvent => self.on_event(&mut definition, &mut problems),
         }
+        // Where a schema makes no sense, nobody needs to hear that it is missing.
+        let told: Vec<String> = read.iter().map(|one| root(&one.key)).collect();
+        let mut position = 0;
+        problems.retain(|problem| {
+            position += 1;
+            position <= read.len() || !told.contains(&root(&problem.key))
+        });
         if problems.is_empty() {
             Ok(definition)
         } else {
@@ -72,41 +112,66 @@ impl Raw {
         }
     }
 
-    fn sync(self, definition: &mut Definition, problems: &mut Vec<String>) {
+    fn sync(self, definition: &mut Definition, problems: &mut Vec<Problem>) {
         match self
             .frequency
             .as_deref()
             .map(|text| (text, Frequency::parse(text)))
         {
-            None => problems.push("a sync needs a `frequency`".to_owned()),
-            Some((text, Err(error))) => problems.push(format!("frequency `{text}`: {error}")),
+            None => problems
+                .push(Problem::of("frequency", "a sync needs a `frequency`").hint(FREQUENCY_HINT)),
+            Some((text, Err(error))) => problems.push(
+                Problem::of("frequency", format!("frequency `{text}`: {error}"))
+                    .hint(FREQUENCY_HINT),
+            ),
             Some((text, Ok(_))) => definition.runs = Some(text.to_owned()),
         }
         let models = self.models.unwrap_or_default();
         if models.is_empty() {
-            problems.push("a sync needs `models`".to_owned());
+            problems.push(
+                Problem::of("models", "a sync needs `models`")
+                    .hint("write `models: { Ticket: z.object({ id: z.string() }) }`"),
+            );
         }
         if !matches!(definition.sync_type.as_str(), "full" | "incremental") {
-            problems.push("`syncType` is `full` or `incremental`".to_owned());
+            problems.push(Problem::of(
+                "syncType",
+                "`syncType` is `full` or `incremental`",
+            ));
         }
         if definition.track_deletes && definition.sync_type == "incremental" {
-            problems.push("`trackDeletes` needs a full sync".to_owned());
+            problems.push(
+                Problem::of("trackDeletes", "`trackDeletes` needs a full sync")
+                    .hint("an incremental sync calls `nango.batchDelete` for what is gone"),
+            );
         }
         let endpoints = definition.endpoints.len();
         if endpoints > 0 && endpoints != models.len() {
-            problems.push(format!(
-                "{} models need as many endpoints, not {endpoints}",
-                models.len()
+            problems.push(Problem::of(
+                "endpoints",
+                format!(
+                    "{} models need as many endpoints, not {endpoints}",
+                    models.len()
+                ),
             ));
         }
         for (name, schema) in models {
             if !is_model_name(&name) {
-                problems.push(format!(
-                    "`{name}` is not a name for a model: a letter, then letters, digits and `_`"
+                problems.push(Problem::of(
+                    &format!("models.{name}"),
+                    format!(
+                        "`{name}` is not a name for a model: a letter, then letters, digits and `_`"
+                    ),
                 ));
             }
             if !has_string_id(&schema) {
-                problems.push(format!("model `{name}` needs a string `id`"));
+                problems.push(
+                    Problem::of(
+                        &format!("models.{name}"),
+                        format!("model `{name}` needs a string `id`"),
+                    )
+                    .hint("add `id: z.string()`; convert numbers with `String(...)` before saving"),
+                );
             }
             definition.models.push(name.clone());
             definition.schemas.insert(name, schema);
@@ -118,14 +183,18 @@ impl Raw {
         }
     }
 
-    fn action(self, definition: &mut Definition, problems: &mut Vec<String>) {
+    fn action(self, definition: &mut Definition, problems: &mut Vec<Problem>) {
         if definition.endpoints.len() > 1 {
-            problems.push("an action has at most one endpoint".to_owned());
+            problems.push(Problem::of(
+                "endpoint",
+                "an action has at most one endpoint",
+            ));
         }
         match self.input {
-            None => {
-                problems.push("an action needs an `input`; `z.void()` if there is none".to_owned())
-            }
+            None => problems.push(Problem::of(
+                "input",
+                "an action needs an `input`; `z.void()` if there is none",
+            )),
             Some(schema) => {
                 let name = schema_name("ActionInput", definition);
                 definition.schemas.insert(name.clone(), schema);
@@ -133,9 +202,10 @@ impl Raw {
             }
         }
         match self.output {
-            None => {
-                problems.push("an action needs an `output`; `z.void()` if there is none".to_owned())
-            }
+            None => problems.push(Problem::of(
+                "output",
+                "an action needs an `output`; `z.void()` if there is none",
+            )),
             Some(schema) => {
                 let name = schema_name("ActionOutput", definition);
                 definition.schemas.insert(name.clone(), schema);
@@ -144,12 +214,36 @@ impl Raw {
         }
     }
 
-    fn on_event(self, definition: &mut Definition, problems: &mut Vec<String>) {
+    fn on_event(self, definition: &mut Definition, problems: &mut Vec<Problem>) {
         match self.event {
             Some(event) if EVENTS.contains(&event.as_str()) => definition.event = Some(event),
-            _ => problems.push(format!("`event` is one of {}", EVENTS.join(", "))),
+            _ => problems.push(Problem::of(
+                "event",
+                format!("`event` is one of {}", EVENTS.join(", ")),
+            )),
         }
     }
+}
+
+/// `models` of `models.Ticket`.
+fn root(key: &str) -> String {
+    key.split('.').next().unwrap_or_default().to_owned()
+}
+
+/// A checkpoint is flat (functions.md, 2.10): values that are surely something else are refused.
+fn checkpoint_problem(schema: &serde_json::Value) -> Option<Problem> {
+    const HINT: &str = "a checkpoint is an object of texts, numbers and booleans";
+    if schema["type"] != json!("object") {
+        return Some(Problem::of("checkpoint", "`checkpoint` must be an object").hint(HINT));
+    }
+    let nested = schema["properties"]
+        .as_object()?
+        .iter()
+        .find(|(_, schema)| matches!(schema["type"].as_str(), Some("object" | "array" | "null")));
+    let (name, schema) = nested?;
+    let kind = schema["type"].as_str().unwrap_or_default();
+    let message = format!("`{name}` of `checkpoint` is of type {kind}");
+    Some(Problem::of("checkpoint", message).hint(HINT))
 }
 
 /// `ActionInput_my_integration_myname` (functions.md, 1.2).

@@ -89,7 +89,19 @@ pub fn define(entry: &EntryPoint, bundled: &Bundled) -> Result<Definition, Compi
     })?;
     raw.check(bundled.kind, entry)
         .map_err(|problems| CompileError {
-            diagnostics: problems.into_iter().map(complain).collect(),
+            diagnostics: problems
+                .into_iter()
+                .map(|problem| {
+                    let (start, end) = bundled.place_of(&problem.key);
+                    let message = problem.message;
+                    let complaint =
+                        Diagnostic::at(&entry.path, &bundled.source, start, end, message);
+                    match problem.hint {
+                        Some(hint) => complaint.with_hint(hint),
+                        None => complaint,
+                    }
+                })
+                .collect(),
         })
 }
 

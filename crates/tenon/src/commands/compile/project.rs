@@ -142,26 +142,25 @@ fn clashes(functions: &[CompiledFunction]) -> Vec<Diagnostic> {
             bundled,
             definition,
         } = function;
-        let complain = |message: String| {
-            let (start, end) = bundled.definition;
+        let complain = |option: &str, message: String| {
+            let (start, end) = bundled.place_of(option);
             Diagnostic::at(&entry.path, &bundled.source, start, end, message)
         };
         let integration = entry.integration.as_str();
         if definition.kind == FunctionKind::Sync {
             for model in &definition.models {
                 if let Some(other) = models.insert((integration, model), &entry.path) {
-                    found.push(complain(format!(
-                        "model `{model}` belongs to `{other}` already"
-                    )));
+                    let message = format!("model `{model}` belongs to `{other}` already");
+                    let hint = "names of models are unique within an integration";
+                    found.push(complain(&format!("models.{model}"), message).with_hint(hint));
                 }
             }
         }
         for endpoint in &definition.endpoints {
             let (method, path) = (endpoint.method.as_str(), endpoint.path.as_str());
             if let Some(other) = routes.insert((integration, method, path), &entry.path) {
-                found.push(complain(format!(
-                    "endpoint `{method} {path}` belongs to `{other}` already"
-                )));
+                let message = format!("endpoint `{method} {path}` belongs to `{other}` already");
+                found.push(complain("endpoint", message));
             }
         }
     }

@@ -1,0 +1,11 @@
+import { createSync } from 'nango';
+import { z } from 'zod';
+
+const Item = z.object({ id: z.string() });
+
+export default createSync({
+    description: 'Copies items',
+    frequency: 'every hour',
+    models: { Item },
+    exec: async () => {}
+});

@@ -1,0 +1,12 @@
+import { createAction } from 'nango';
+import { z } from 'zod';
+
+export default createAction({
+    description: 'Renames an item',
+    input: z.object({ id: z.string() }),
+    output: z.object({ name: z.string() }),
+    exec: async (nango, input) => {
+        nango.triggerAction('crm', 'one', 'rename', input); //~ 9 nobody waits for `nango.triggerAction(...)`
+        return { name: 'x' };
+    }
+});

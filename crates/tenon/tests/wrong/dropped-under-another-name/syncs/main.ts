@@ -1,0 +1,12 @@
+import { createSync } from 'nango';
+import { z } from 'zod';
+const Item = z.object({ id: z.string(), name: z.string() });
+
+export default createSync({
+    description: 'Copies items',
+    frequency: 'every hour',
+    models: { Item },
+    exec: async (client) => {
+        client.log('begin'); //~ 9 nobody waits for `nango.log(...)`
+    }
+});

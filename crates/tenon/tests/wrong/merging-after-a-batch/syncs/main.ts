@@ -1,0 +1,13 @@
+import { createSync } from 'nango';
+import { z } from 'zod';
+const Item = z.object({ id: z.string(), name: z.string() });
+
+export default createSync({
+    description: 'Copies items',
+    frequency: 'every hour',
+    models: { Item },
+    exec: async (nango) => {
+        await nango.batchSave([{ id: '1', name: 'one' }], 'Item');
+        await nango.setMergingStrategy({ strategy: 'override' }, 'Item'); //~ 15 `setMergingStrategy` comes after a request or a batch
+    }
+});

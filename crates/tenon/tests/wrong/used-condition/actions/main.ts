@@ -1,0 +1,14 @@
+import { createAction } from 'nango';
+import { z } from 'zod';
+
+export default createAction({
+    description: 'Renames an item',
+    input: z.object({ id: z.string() }),
+    output: z.object({ name: z.string() }),
+    exec: async (nango, input) => {
+        if (nango.getMetadata()) { //~ 13 the promise of `nango.getMetadata(...)` is used as if it were the answer
+            return { name: 'known' };
+        }
+        return { name: 'unknown' };
+    }
+});

@@ -1,0 +1,11 @@
+import { createAction } from 'nango';
+import { z } from 'zod';
+
+export default createAction({
+    description: 'Renames an item',
+    input: z.object({ id: z.string() }),
+    output: z.object({ name: z.string() }),
+    exec: async (nango, input) => {
+        return { name: nango.getConnection().metadata.name }; //~ 24 the promise of `nango.getConnection(...)` is used as if it were the answer
+    }
+});
