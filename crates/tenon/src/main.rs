@@ -16,10 +16,26 @@ use clap::{Parser, Subcommand};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    compatibility: Compatibility,
+}
+
+/// Flags of the published command line that change nothing here: nothing is asked, updated or reported without them.
+#[derive(clap::Args)]
+struct Compatibility {
+    #[arg(long, global = true, hide = true)]
+    debug: bool,
+    #[arg(long, global = true, hide = true)]
+    no_interactive: bool,
+    #[arg(long, global = true, hide = true)]
+    no_dependency_update: bool,
+    #[arg(long, global = true, hide = true)]
+    no_telemetry: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
+  tenon init integrations            a project to begin with
   tenon dev                          everything on http://localhost:3003, with a demo to try
   tenon serve --public-url https://integrations.example.com
   tenon deploy dev                   compile the functions of this folder and deploy them
@@ -33,6 +49,19 @@ enum Command {
     Serve(config::ServerFlags),
     /// Print the effective configuration and where each value comes from
     Config(config::ServerFlags),
+    /// Make a project that works at once, offline
+    Init(commands::init::Args),
+    /// Write functions, tests, pages or types
+    Generate(commands::generate::Args),
+    /// `generate function`, as the published command line calls it
+    #[command(hide = true)]
+    Create(commands::generate::FunctionArgs),
+    /// `generate tests`, as the published command line calls it
+    #[command(name = "generate:tests", hide = true)]
+    GenerateTests(commands::generate::TestsArgs),
+    /// `generate docs`, as the published command line calls it
+    #[command(name = "generate:docs", hide = true)]
+    GenerateDocs(commands::generate::DocsArgs),
     /// Compile the functions of a folder and deploy them to a server
     Deploy(commands::deploy::Args),
     /// Compile the functions of a folder and show what is wrong
@@ -58,6 +87,11 @@ fn main() -> ExitCode {
         Command::Dev(flags) => server::run(&flags, server::Mode::Dev),
         Command::Serve(flags) => server::run(&flags, server::Mode::Serve),
         Command::Config(flags) => commands::config::run(&flags),
+        Command::Init(args) => return commands::init::run(args),
+        Command::Generate(args) => return commands::generate::run(args),
+        Command::Create(args) => return commands::generate::function(args),
+        Command::GenerateTests(args) => return commands::generate::tests(args),
+        Command::GenerateDocs(args) => return commands::generate::docs(args),
         Command::Deploy(args) => return commands::deploy::run(args),
         Command::Compile(args) => return commands::compile::run(args),
         Command::Watch(args) => return commands::watch::run(args),

@@ -8,5 +8,6 @@ mod project;
 mod compile;
 mod deploy;
 mod replay;
+mod scaffold;
 mod watch;
 mod wrong;
