@@ -35,7 +35,8 @@ function use(name) {
   const module = { exports: {} };
   internal.set(name, module);
   const folder = name.split("/").slice(0, -1);
-  code.call(module.exports, module.exports, (path) => use(resolve(folder, path)), module, shared);
+  // Never by `call`, which the function may have replaced: `shared` must not come into its hands.
+  code(module.exports, (path) => use(resolve(folder, path)), module, shared);
   return module.exports;
 }
 shared.use = use;
@@ -274,20 +275,24 @@ function request(begin) {
   return new Promise((resolve, reject) => {
     abortIfCancelled();
     const entry = { begin, resolve, reject };
-    if (waiting.size >= MOST_CALLS) queued.push(entry);
+    if (queued.length > 0 || waiting.size >= MOST_CALLS) queued.push(entry);
     else launch(entry);
   });
 }
 
+/** Hands a call to Rust, or keeps it until others are answered if Rust says that too much is on its way. */
 function launch(entry) {
   const id = ++lastCall;
   waiting.set(id, entry);
   try {
-    entry.begin(id);
+    if (entry.begin(id) !== false) return true;
+    waiting.delete(id);
+    queued.unshift(entry);
   } catch (error) {
     waiting.delete(id);
     entry.reject(error);
   }
+  return false;
 }
 
 /** Calls the host with a call that is only JSON. */
@@ -311,7 +316,10 @@ function deliver(id, failed, value) {
   const entry = waiting.get(id);
   if (!entry) return;
   waiting.delete(id);
-  if (queued.length > 0) launch(queued.shift());
+  // An answered call may make room for several that are smaller, and one that cannot be sent makes room for the next.
+  for (let left = queued.length; left > 0 && queued.length > 0 && waiting.size < MOST_CALLS; left--) {
+    if (!launch(queued.shift()) && waiting.size > 0) break;
+  }
   if (queued.length === 0) drained?.();
   if (failed) entry.reject(shared.use("http").fromHost(value));
   else entry.resolve(value);
@@ -344,12 +352,14 @@ class Timeout {
   }
 }
 
+function notCallable() {
+  const error = new TypeError('The "callback" argument must be of type function');
+  error.code = "ERR_INVALID_ARG_TYPE";
+  return error;
+}
+
 function schedule(callback, delay, repeat, parameters) {
-  if (typeof callback !== "function") {
-    const error = new TypeError('The "callback" argument must be of type function');
-    error.code = "ERR_INVALID_ARG_TYPE";
-    throw error;
-  }
+  if (typeof callback !== "function") throw notCallable();
   if (timers.size >= MOST_TIMERS) throw new RangeError(`A run may have at most ${MOST_TIMERS} timers at a time`);
   const number = Number(delay);
   const wait = number >= 1 && number <= 2_147_483_647 ? Math.trunc(number) : 1;
@@ -399,11 +409,14 @@ function defineLazy(name, from, key = name) {
 }
 
 for (const name of ["SharedArrayBuffer", "Atomics", "WebAssembly"]) delete globalThis[name];
+// The engine would hand the functions on the stack to it, ours among them.
+Object.defineProperty(Error, "prepareStackTrace", { value: undefined, writable: true, configurable: true });
 define("setTimeout", (callback, delay, ...parameters) => schedule(callback, delay, false, parameters));
 define("setInterval", (callback, delay, ...parameters) => schedule(callback, delay, true, parameters));
 define("setImmediate", (callback, ...parameters) => schedule(callback, 1, false, parameters));
 for (const name of ["clearTimeout", "clearInterval", "clearImmediate"]) define(name, unschedule);
 define("queueMicrotask", (callback) => {
+  if (typeof callback !== "function") throw notCallable();
   Promise.resolve().then(callback).catch(fail);
 });
 defineLazy("Buffer", "buffer");

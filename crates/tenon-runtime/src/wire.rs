@@ -14,6 +14,8 @@ use tenon_core::{
     limits,
 };
 
+use crate::worker::Lockdown;
+
 /// Number of a run between one host and its workers; never used twice.
 pub(crate) type RunId = u64;
 
@@ -67,9 +69,9 @@ pub(crate) struct StartRun {
 /// From worker to host.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromWorker {
-    /// The worker is locked down (or could not be) and waits for runs.
+    /// The worker has locked itself down, as far as it could, and waits for runs.
     Ready {
-        locked_down: bool,
+        lockdown: Lockdown,
     },
     Call {
         call: CallId,
@@ -78,6 +80,8 @@ pub(crate) enum FromWorker {
     Done(Ending),
     /// The worker has dropped the run, as [`ToWorker::Kill`] asked, or never had it.
     Dropped,
+    /// A thread of the worker is lost to native code that nothing interrupts: the worker is to be given no more runs.
+    Stuck,
 }
 
 /// How a run ended, as its worker saw it.

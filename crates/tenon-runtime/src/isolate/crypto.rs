@@ -96,11 +96,11 @@ fn pbkdf2_function<'js>(
     rounds: f64,
     length: f64,
 ) -> rquickjs::Result<Value<'js>> {
-    let algorithm = match name.as_str() {
-        "sha1" => pbkdf2::PBKDF2_HMAC_SHA1,
-        "sha256" => pbkdf2::PBKDF2_HMAC_SHA256,
-        "sha384" => pbkdf2::PBKDF2_HMAC_SHA384,
-        "sha512" => pbkdf2::PBKDF2_HMAC_SHA512,
+    let (algorithm, digest_bytes) = match name.as_str() {
+        "sha1" => (pbkdf2::PBKDF2_HMAC_SHA1, 20),
+        "sha256" => (pbkdf2::PBKDF2_HMAC_SHA256, 32),
+        "sha384" => (pbkdf2::PBKDF2_HMAC_SHA384, 48),
+        "sha512" => (pbkdf2::PBKDF2_HMAC_SHA512, 64),
         _ => {
             return Err(Exception::throw_message(
                 &ctx,
@@ -115,6 +115,14 @@ fn pbkdf2_function<'js>(
         return Err(Exception::throw_range(
             &ctx,
             "the length of the key is out of range",
+        ));
+    }
+    // Each piece of the key costs all the rounds, and nothing interrupts them.
+    let pieces = (length as u64).div_ceil(digest_bytes).max(1);
+    if pieces.saturating_mul(rounds.get().into()) > PBKDF2_ROUNDS.into() {
+        return Err(Exception::throw_range(
+            &ctx,
+            "the key is too long for this number of iterations",
         ));
     }
     let (password, salt) = (text::from_js(&ctx, &password)?, text::from_js(&ctx, &salt)?);

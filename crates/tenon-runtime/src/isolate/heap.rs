@@ -10,6 +10,7 @@ pub(super) struct Heap {
     used: Cell<usize>,
     limit: Cell<usize>,
     refused: Cell<bool>,
+    relaxed: Cell<bool>,
 }
 
 impl Heap {
@@ -18,6 +19,7 @@ impl Heap {
             used: Cell::new(0),
             limit: Cell::new(limit),
             refused: Cell::new(false),
+            relaxed: Cell::new(false),
         })
     }
 
@@ -25,8 +27,11 @@ impl Heap {
         self.limit.set(limit);
     }
 
-    /// Lets the isolate have this much more.
-    pub(super) fn relax(&self, more: usize) {
+    /// Lets the isolate have this much more, the first time it is asked for.
+    pub(super) fn relax_once(&self, more: usize) {
+        if self.relaxed.replace(true) {
+            return;
+        }
         self.limit
             .set(self.limit.get().max(self.used.get()).saturating_add(more));
     }

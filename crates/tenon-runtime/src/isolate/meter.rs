@@ -89,6 +89,12 @@ impl Meter {
         true
     }
 
+    /// By how much the thread with this processor time is beyond the stretch that it was given.
+    pub(crate) fn overdrawn(&self, thread: ThreadClock) -> Duration {
+        let until = self.busy_until.load(Ordering::Relaxed);
+        Duration::from_nanos(thread.nanos().saturating_sub(until))
+    }
+
     /// Why it was stopped, if it was.
     pub(crate) fn stop(&self) -> Option<Stop> {
         match self.stopped.load(Ordering::Relaxed) {
@@ -106,12 +112,36 @@ fn nanos(duration: Duration) -> u64 {
 
 /// Processor time of this thread: what other processes take does not count against a function.
 fn thread_nanos() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is a valid place for the answer.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000
-        + u64::try_from(time.tv_nsec).unwrap_or(0)
+    ThreadClock(libc::CLOCK_THREAD_CPUTIME_ID).nanos()
+}
+
+/// The processor time of one thread, for others to read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ThreadClock(libc::clockid_t);
+
+impl ThreadClock {
+    /// The clock of the calling thread; nothing where the system does not show it to others.
+    pub(crate) fn of_this_thread() -> Option<Self> {
+        #[cfg(target_os = "linux")]
+        {
+            let mut clock = 0;
+            // SAFETY: the thread is alive and `clock` is a valid place for the answer.
+            let failed =
+                unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock) };
+            (failed == 0).then_some(Self(clock))
+        }
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+
+    fn nanos(self) -> u64 {
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: `time` is a valid place for the answer.
+        unsafe { libc::clock_gettime(self.0, &raw mut time) };
+        u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000
+            + u64::try_from(time.tv_nsec).unwrap_or(0)
+    }
 }

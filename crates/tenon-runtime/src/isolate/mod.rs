@@ -73,11 +73,19 @@ pub(crate) struct Bridge {
     port: RefCell<Option<Box<dyn Port>>>,
     meter: Arc<Meter>,
     code: Arc<Code>,
-    modes: RefCell<std::collections::HashMap<CallId, BodyMode>>,
+    open: RefCell<std::collections::HashMap<CallId, OpenCall>>,
     timers: std::cell::Cell<usize>,
     ending: RefCell<Option<Ending>>,
     heap: Rc<Heap>,
     uses_zod: std::cell::Cell<bool>,
+}
+
+/// A call that waits for its answer.
+#[derive(Clone, Copy, Debug)]
+struct OpenCall {
+    mode: BodyMode,
+    /// Bytes that went to the host with it.
+    size: usize,
 }
 
 /// A heap, its context and the three ways into it.
@@ -130,7 +138,7 @@ impl Isolate {
             port: RefCell::new(None),
             meter,
             code: code.clone(),
-            modes: RefCell::default(),
+            open: RefCell::default(),
             timers: std::cell::Cell::new(0),
             ending: RefCell::new(None),
             heap,
@@ -196,7 +204,7 @@ impl Isolate {
 
     /// The host answered a call.
     pub(crate) fn deliver(&mut self, call: CallId, reply: Result<HostReply, HostError>) -> Step {
-        let Some(mode) = self.bridge.modes.borrow_mut().remove(&call) else {
+        let Some(OpenCall { mode, .. }) = self.bridge.open.borrow_mut().remove(&call) else {
             return Step::Waiting;
         };
         let deliver = self.deliver.clone();
@@ -256,7 +264,7 @@ impl Isolate {
         if let Some(message) = failure {
             return Step::Ended(self.lost(&message));
         }
-        if self.bridge.modes.borrow().is_empty() && self.bridge.timers.get() == 0 {
+        if self.bridge.open.borrow().is_empty() && self.bridge.timers.get() == 0 {
             return Step::Ended(
                 self.lost("the function waits for something that can never happen"),
             );

@@ -8,12 +8,20 @@ use serde::de::DeserializeOwned;
 use tenon_core::function::{FetchCall, HostCall, ProxyBody, ProxyCall, RunFailure};
 
 use super::{
-    BodyMode, Bridge, LAST_WORDS_BYTES, code, crypto, failed, records, succeeded, text, url,
+    BodyMode, Bridge, LAST_WORDS_BYTES, OpenCall, code, crypto, failed, records, succeeded, text,
+    url,
 };
-use crate::wire::Ending;
+use crate::wire::{CALLS_PER_RUN, Ending};
 
 /// Longest text of a call's fields; bodies and records travel beside them.
 const FIELDS_BYTES: usize = 16 * 1024 * 1024;
+
+/// Bodies and records of one run that the host holds at a time; a larger one goes alone.
+const BYTES_ON_THE_WAY: usize = 64 * 1024 * 1024;
+
+/// Most timers of one run at a time, those counted that were cleared and are not due yet; our own JavaScript stops far
+/// below this.
+const TIMERS: usize = 200_000;
 
 /// All of them in one object.
 pub(super) fn functions<'js>(ctx: &Ctx<'js>, bridge: &Rc<Bridge>) -> rquickjs::Result<Object<'js>> {
@@ -26,17 +34,62 @@ pub(super) fn functions<'js>(ctx: &Ctx<'js>, bridge: &Rc<Bridge>) -> rquickjs::R
 }
 
 impl Bridge {
-    fn send(&self, ctx: &Ctx<'_>, id: f64, mode: BodyMode, call: HostCall) -> rquickjs::Result<()> {
+    /// Hands a call over; `false` if so much is on its way already that it must wait for an answer.
+    fn send(
+        &self,
+        ctx: &Ctx<'_>,
+        id: f64,
+        mode: BodyMode,
+        call: HostCall,
+    ) -> rquickjs::Result<bool> {
         let id = id as u64;
         let port = self.port.borrow();
         let Some(port) = port.as_ref() else {
             return Err(Exception::throw_message(ctx, "the run has not begun"));
         };
-        self.modes.borrow_mut().insert(id, mode);
-        port.call(id, call).map_err(|message| {
-            self.modes.borrow_mut().remove(&id);
-            Exception::throw_message(ctx, &message)
-        })
+        let size = call_bytes(&call);
+        {
+            let mut open = self.open.borrow_mut();
+            // Our own JavaScript keeps to both; what a function may have got hold of need not.
+            if open.len() >= CALLS_PER_RUN || open.contains_key(&id) {
+                return Err(Exception::throw_message(ctx, "too many calls at a time"));
+            }
+            let on_the_way: usize = open.values().map(|call| call.size).sum();
+            if !open.is_empty() && on_the_way + size > BYTES_ON_THE_WAY {
+                return Ok(false);
+            }
+            open.insert(id, OpenCall { mode, size });
+        }
+        match port.call(id, call) {
+            Ok(()) => Ok(true),
+            Err(message) => {
+                self.open.borrow_mut().remove(&id);
+                Err(Exception::throw_message(ctx, &message))
+            }
+        }
+    }
+}
+
+/// Bytes of a call that the host keeps until it has answered.
+fn call_bytes(call: &HostCall) -> usize {
+    match call {
+        HostCall::Proxy(call) => match &call.body {
+            ProxyBody::Json(bytes) | ProxyBody::Bytes(bytes) => bytes.len(),
+            ProxyBody::Text(text) => text.len(),
+            ProxyBody::Form(pairs) => pairs
+                .iter()
+                .map(|(name, value)| name.len() + value.len())
+                .sum(),
+            ProxyBody::Empty => 0,
+        },
+        HostCall::UncontrolledFetch(call) => call.body.as_ref().map_or(0, Bytes::len),
+        HostCall::BatchSave { records, .. }
+        | HostCall::BatchUpdate { records, .. }
+        | HostCall::BatchDelete { records, .. } => records
+            .iter()
+            .map(|record| record.id.len() + record.json.len())
+            .sum(),
+        _ => 0,
     }
 }
 
@@ -49,6 +102,17 @@ fn calls<'js>(ctx: &Ctx<'js>, object: &Object<'js>, bridge: &Rc<Bridge>) -> rqui
             ctx.clone(),
             move |ctx: Ctx<'js>, id: f64, fields: Value<'js>| {
                 let call = fields_of::<HostCall>(&ctx, &fields)?;
+                // These have doors of their own, which look at what goes through.
+                if matches!(
+                    call,
+                    HostCall::Proxy(_)
+                        | HostCall::UncontrolledFetch(_)
+                        | HostCall::BatchSave { .. }
+                        | HostCall::BatchUpdate { .. }
+                        | HostCall::BatchDelete { .. }
+                ) {
+                    return Err(Exception::throw_type(&ctx, "this call has another door"));
+                }
                 host.send(&ctx, id, BodyMode::Json, call)
             },
         )?,
@@ -120,11 +184,16 @@ fn life<'js>(ctx: &Ctx<'js>, object: &Object<'js>, bridge: &Rc<Bridge>) -> rquic
     let state = bridge.clone();
     object.set(
         "setTimer",
-        Function::new(ctx.clone(), move |id: f64, wait_ms: f64| {
+        Function::new(ctx.clone(), move |ctx: Ctx<'js>, id: f64, wait_ms: f64| {
+            let timers = state.timers.get();
+            if timers >= TIMERS {
+                return Err(Exception::throw_range(&ctx, "too many timers at a time"));
+            }
             if let Some(port) = state.port.borrow().as_ref() {
-                state.timers.set(state.timers.get() + 1);
+                state.timers.set(timers + 1);
                 port.set_timer(id as u64, Duration::from_millis(wait_ms as u64));
             }
+            Ok(())
         })?,
     )?;
     let state = bridge.clone();
@@ -144,7 +213,7 @@ fn life<'js>(ctx: &Ctx<'js>, object: &Object<'js>, bridge: &Rc<Bridge>) -> rquic
     let state = bridge.clone();
     object.set(
         "relax",
-        Function::new(ctx.clone(), move || state.heap.relax(LAST_WORDS_BYTES))?,
+        Function::new(ctx.clone(), move || state.heap.relax_once(LAST_WORDS_BYTES))?,
     )?;
     let state = bridge.clone();
     object.set(

@@ -33,6 +33,8 @@ struct Drive {
     /// Raised when nobody waits for the outcome any more.
     abandoned: Cancel,
     calls: FuturesUnordered<BoxFuture<'static, Answer>>,
+    /// Largest output that the run may have.
+    output_bytes: usize,
 }
 
 /// What happens next.
@@ -98,6 +100,7 @@ impl Drive {
             cancel,
             abandoned,
             calls: FuturesUnordered::new(),
+            output_bytes: request.limits.output_bytes,
         };
         let end = match drive.start(request) {
             Ok(()) => drive.to_the_end(deadline, grace).await,
@@ -185,11 +188,12 @@ impl Drive {
     async fn next(&mut self, given_up_at: Instant, cancelled: bool) -> Next {
         tokio::select! {
             biased;
+            // First, so that a worker that never stops asking is given up all the same.
+            () = sleep_until(given_up_at) => Next::TimeIsUp,
             Some(answer) = self.calls.next(), if !self.calls.is_empty() => Next::Answer(answer),
             frame = self.inbox.recv() => Next::Frame(frame),
             () = self.abandoned.raised() => Next::Abandoned,
             () = self.cancel.raised(), if !cancelled => Next::Cancelled,
-            () = sleep_until(given_up_at) => Next::TimeIsUp,
         }
     }
 
@@ -208,13 +212,27 @@ impl Drive {
                 Ok(None)
             }
             FromWorker::Done(Ending::Succeeded { output }) => {
+                self.check(&output)?;
                 Ok(Some(RunOutcome::Succeeded { output }))
             }
             FromWorker::Done(Ending::Failed(failure)) => Ok(Some(RunOutcome::Failed(*failure))),
-            FromWorker::Ready { .. } | FromWorker::Dropped => {
+            FromWorker::Ready { .. } | FromWorker::Dropped | FromWorker::Stuck => {
                 Err("the worker sent what nobody asked for".to_owned())
             }
         }
+    }
+
+    /// A worker that keeps to the rules only sends such an output; one that was taken over sends what it likes.
+    fn check(&self, output: &[u8]) -> Result<(), String> {
+        if output.len() > self.output_bytes {
+            return Err(format!(
+                "the worker sent an output of {} bytes",
+                output.len()
+            ));
+        }
+        serde_json::from_slice::<serde::de::IgnoredAny>(output)
+            .map(drop)
+            .map_err(|error| format!("the worker sent an output that is no JSON: {error}"))
     }
 
     /// Asks the host. Requests to the outside are given up when the run is cancelled; whatever changes our own state ends.
@@ -264,7 +282,7 @@ impl Drive {
         }
     }
 
-    /// Lets the worker drop the run; one whose thread cannot is beyond help.
+    /// Lets the worker drop the run; one whose thread cannot is replaced, after its other runs have ended.
     async fn give_up(&mut self, grace: Duration) {
         let _ = self.place.process.send(self.place.run, &ToWorker::Kill);
         let dropped = async {
@@ -276,7 +294,7 @@ impl Drive {
             }
         };
         if tokio::time::timeout(grace, dropped).await.is_err() {
-            self.place.kill_worker();
+            self.place.retire_worker();
         }
     }
 

@@ -24,6 +24,10 @@ use super::{
 };
 use crate::wire::{RunId, ToWorker};
 
+/// How long the other runs of a worker may go on in which something does not come back: it takes a processor from
+/// everybody meanwhile.
+const RETIREMENT: Duration = Duration::from_secs(120);
+
 /// Why no place was found.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PlaceError {
@@ -164,7 +168,9 @@ impl Places {
             .iter_mut()
             .filter(|seat| seat.process.environment() == Some(environment))
             .filter(|seat| {
-                seat.active < most && seat.process.started() < self.options.runs_until_recycled
+                seat.active < most
+                    && seat.process.started() < self.options.runs_until_recycled
+                    && seat.process.retired_for().is_none()
             })
             .min_by_key(|seat| seat.active);
         let seat = match own {
@@ -188,7 +194,12 @@ impl Places {
         if state.waiting.contains(&environment) {
             return false;
         }
-        if state.workers.len() + state.starting >= self.options.workers.max(1) {
+        // One that is about to leave takes nobody's place.
+        let staying = state
+            .workers
+            .iter()
+            .filter(|seat| seat.process.retired_for().is_none());
+        if staying.count() + state.starting >= self.options.workers.max(1) {
             let Some(idle) = state.workers.iter().position(|seat| seat.active == 0) else {
                 return false;
             };
@@ -278,12 +289,19 @@ impl Places {
             let seat = &mut state.workers[at];
             seat.active -= 1;
             seat.idle_since = Instant::now();
-            if seat.active == 0 && process.started() >= retired {
+            let done = process.started() >= retired || process.retired_for().is_some();
+            if seat.active == 0 && done {
                 state.workers.swap_remove(at);
                 self.bury(process.id);
             }
         }
         drop(state);
+        self.freed.notify_waiters();
+    }
+
+    /// Gives a worker no more runs: it leaves when those that it has are done.
+    pub(super) fn retire(&self, process: &Process) {
+        process.retire();
         self.freed.notify_waiters();
     }
 
@@ -313,13 +331,19 @@ impl Places {
 }
 
 impl Place {
+    /// Lets the worker end its other runs before it goes.
+    pub(super) fn retire_worker(&self) {
+        self.places.retire(&self.process);
+    }
+
     /// Kills the worker with all its runs.
     pub(super) fn kill_worker(&self) {
         self.places.kill(&self.process);
     }
 }
 
-/// Lets go of workers that have an environment and have done nothing for a while.
+/// Lets go of workers that have an environment and have done nothing for a while, and of retired ones whose runs have had
+/// time enough to end.
 async fn let_go_of_idle(places: Weak<Places>, idle: Duration) {
     let mut ticks = tokio::time::interval((idle / 4).max(Duration::from_millis(10)));
     loop {
@@ -330,10 +354,13 @@ async fn let_go_of_idle(places: Weak<Places>, idle: Duration) {
         let mut state = places.state();
         let (kept, done): (Vec<Seat>, Vec<Seat>) = std::mem::take(&mut state.workers)
             .into_iter()
-            .partition(|seat| {
-                seat.active > 0
-                    || seat.process.environment().is_none()
-                    || seat.idle_since.elapsed() < idle
+            .partition(|seat| match seat.process.retired_for() {
+                Some(retired) => seat.active > 0 && retired < RETIREMENT,
+                None => {
+                    seat.active > 0
+                        || seat.process.environment().is_none()
+                        || seat.idle_since.elapsed() < idle
+                }
             });
         state.workers = kept;
         drop(state);

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tenon_core::names::EnvironmentPk;
@@ -14,6 +15,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufReader},
     net::unix::{OwnedReadHalf, OwnedWriteHalf},
     sync::mpsc,
+    time::Instant,
 };
 use tracing::{debug, warn};
 
@@ -37,6 +39,8 @@ pub(super) struct Process {
     known: Mutex<Known>,
     starts: Mutex<()>,
     gone: AtomicBool,
+    /// Since when it is given no more runs.
+    retired_at: Mutex<Option<Instant>>,
     started: AtomicU64,
 }
 
@@ -66,6 +70,7 @@ impl Process {
             known: Mutex::default(),
             starts: Mutex::default(),
             gone: AtomicBool::new(false),
+            retired_at: Mutex::default(),
             started: AtomicU64::new(0),
         });
         process.send(0, setup).map_err(std::io::Error::other)?;
@@ -101,6 +106,16 @@ impl Process {
 
     pub(super) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
+    }
+
+    /// From now on it is given no more runs: something in it does not come back.
+    pub(super) fn retire(&self) {
+        lock(&self.retired_at).get_or_insert_with(Instant::now);
+    }
+
+    /// For how long it has been given no more runs.
+    pub(super) fn retired_for(&self) -> Option<Duration> {
+        lock(&self.retired_at).map(|at| at.elapsed())
     }
 
     /// Runs given to this worker so far.
@@ -177,11 +192,25 @@ impl Process {
             }
             return Ok(());
         }
-        if let FromWorker::Ready { locked_down: false } = wire::decode(&body)? {
+        let message = wire::decode(&body)?;
+        if matches!(message, FromWorker::Stuck) {
             warn!(
                 worker.process = self.id,
-                "workers cannot be locked down on this system: functions run in plain child processes"
+                "a function keeps native code of worker `{}` busy: it is replaced", self.id
             );
+            self.retire();
+        } else if let FromWorker::Ready { lockdown } = message {
+            if !lockdown.is_complete() {
+                warn!(
+                    worker.process = self.id,
+                    "workers cannot be locked down on this system: functions run in plain child processes"
+                );
+            } else if !lockdown.landlock {
+                debug!(
+                    worker.process = self.id,
+                    "this kernel has no landlock: the system call filter stands alone"
+                );
+            }
         }
         Ok(())
     }

@@ -3,19 +3,23 @@
 //! seccomp is the wall: only the system calls that waiting threads, memory and one open socket need are let through.
 //! landlock stands behind it, where the kernel has it. On other systems a worker is a plain child process.
 
-/// What of the lockdown took hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+
+/// What of the lockdown took hold, as seen from inside: each part is tried before it is called on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lockdown {
-    /// The system call filter.
-    pub seccomp: bool,
+    /// No program that is started can gain rights.
+    pub no_new_privs: bool,
     /// The file system rules.
     pub landlock: bool,
+    /// The system call filter.
+    pub seccomp: bool,
 }
 
 impl Lockdown {
     /// Whether the process can reach nothing outside. Landlock alone would not do.
     pub fn is_complete(self) -> bool {
-        self.seccomp
+        self.no_new_privs && self.seccomp
     }
 }
 
@@ -103,21 +107,55 @@ mod linux {
     /// What a new thread shares with its maker; a process would share less.
     const THREAD_FLAGS: u32 = (libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND) as u32;
 
+    /// What the C libraries ask for besides; whatever else there is leads into name spaces.
+    const HARMLESS_FLAGS: u32 = (libc::CLONE_FS
+        | libc::CLONE_FILES
+        | libc::CLONE_SYSVSEM
+        | libc::CLONE_SETTLS
+        | libc::CLONE_PARENT_SETTID
+        | libc::CLONE_CHILD_CLEARTID
+        | libc::CLONE_DETACHED) as u32;
+
     pub(super) fn lock_down() -> Lockdown {
         close_others();
         limit_resources();
         // SAFETY: plain calls with constant arguments.
-        let sealed = unsafe {
+        let no_new_privs = unsafe {
             libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
             libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+                && libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1
         };
-        if !sealed {
+        if !no_new_privs {
             return Lockdown::default();
         }
-        let landlock = restrict_files();
+        let landlock = restrict_files() && root_is_closed();
         Lockdown {
-            seccomp: install(&filter()),
+            no_new_privs,
             landlock,
+            seccomp: install(&filter()) && sockets_are_closed(),
+        }
+    }
+
+    /// Whether even the folder that everybody may read cannot be opened.
+    fn root_is_closed() -> bool {
+        // SAFETY: the path is a constant; the descriptor, if there is one, is closed.
+        unsafe {
+            let root = libc::open(c"/".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY);
+            if root >= 0 {
+                libc::close(root);
+            }
+            root < 0
+        }
+    }
+
+    fn sockets_are_closed() -> bool {
+        // SAFETY: the descriptor, if there is one, is closed.
+        unsafe {
+            let socket = libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0);
+            if socket >= 0 {
+                libc::close(socket);
+            }
+            socket < 0
         }
     }
 
@@ -196,7 +234,7 @@ mod linux {
             answer(ABSENT),
             jump(libc::BPF_JEQ, libc::SYS_clone as u32, 0, 5),
             load(FIRST_ARGUMENT),
-            statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, THREAD_FLAGS),
+            statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, !HARMLESS_FLAGS),
             jump(libc::BPF_JEQ, THREAD_FLAGS, 0, 1),
             answer(ALLOW),
             answer(DENY),

@@ -38,7 +38,7 @@ pub fn main() -> ! {
     // SAFETY: the host opened the descriptor for us and nobody else in this process uses it.
     let socket = Arc::new(UnixStream::from(unsafe { OwnedFd::from_raw_fd(SOCKET_FD) }));
     // Both an orderly end of the stream and a broken one mean that nobody needs this process any more.
-    let _ = serve(&socket, lockdown.is_complete());
+    let _ = serve(&socket, lockdown);
     leave()
 }
 
@@ -55,7 +55,7 @@ fn prepare() {
     let _ = aws_lc_rs::rand::fill(&mut [0; 16]);
 }
 
-fn serve(socket: &Arc<UnixStream>, locked_down: bool) -> std::io::Result<()> {
+fn serve(socket: &Arc<UnixStream>, lockdown: Lockdown) -> std::io::Result<()> {
     let link = Arc::new(Link::new(socket.clone()));
     let mut stream = BufReader::new(socket.as_ref());
     let Some((
@@ -69,7 +69,7 @@ fn serve(socket: &Arc<UnixStream>, locked_down: bool) -> std::io::Result<()> {
         return Ok(());
     };
     let schedule = Schedule::new(link.clone(), threads, kept_for_actions);
-    link.send(0, &FromWorker::Ready { locked_down })
+    link.send(0, &FromWorker::Ready { lockdown })
         .map_err(std::io::Error::other)?;
     schedule.warm_up();
     while let Some((run, message)) = wire::read(&mut stream)? {

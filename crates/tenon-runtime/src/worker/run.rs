@@ -10,7 +10,11 @@ use tenon_core::function::{FunctionKind, HostCall, HostError, HostReply};
 
 use super::{link::Link, schedule::Schedule};
 use crate::{
-    isolate::{Isolate, Port, code::Bundle, meter::Meter},
+    isolate::{
+        Isolate, Port,
+        code::Bundle,
+        meter::{Meter, ThreadClock},
+    },
     wire::{CallId, FromWorker, RunId, StartRun},
 };
 
@@ -30,6 +34,10 @@ pub(super) struct Run {
     /// Absent before the start and while a thread has it.
     pub(super) isolate: Option<Box<Isolate>>,
     pub(super) on_thread: bool,
+    /// Processor time of the thread it is on.
+    pub(super) clock: Option<ThreadClock>,
+    /// The thread does not come back: the run has been ended without it.
+    pub(super) lost: bool,
     /// Waits for a thread already.
     pub(super) queued: bool,
     pub(super) inbox: VecDeque<Event>,
@@ -37,6 +45,8 @@ pub(super) struct Run {
     pub(super) meter: Option<Arc<Meter>>,
     pub(super) cancelled: bool,
     pub(super) killed: bool,
+    /// Since when it should have been gone.
+    pub(super) killed_at: Option<Instant>,
     pub(super) deadline: Instant,
 }
 
@@ -47,6 +57,8 @@ impl Run {
             action: start.kind == FunctionKind::Action,
             isolate: None,
             on_thread: false,
+            clock: None,
+            lost: false,
             queued: false,
             deadline: now
                 .checked_add(start.limits.run)
@@ -55,7 +67,25 @@ impl Run {
             meter: None,
             cancelled: false,
             killed: false,
+            killed_at: None,
         }
+    }
+}
+
+impl Run {
+    /// Whether native code keeps it on its thread, beyond everything that interrupts JavaScript.
+    pub(super) fn is_stuck(&self, now: Instant, patience: Duration) -> bool {
+        if !self.on_thread || self.lost {
+            return false;
+        }
+        let busy = match (&self.meter, self.clock) {
+            (Some(meter), Some(clock)) => meter.overdrawn(clock) > patience,
+            _ => false,
+        };
+        let killed = self
+            .killed_at
+            .is_some_and(|at| now.saturating_duration_since(at) > patience);
+        busy || killed || now.saturating_duration_since(self.deadline) > patience
     }
 }
 

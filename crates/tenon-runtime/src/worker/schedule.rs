@@ -19,6 +19,7 @@ use crate::{
         Isolate, JS_STACK_BYTES, Step,
         code::{Bundle, Code},
         failed,
+        meter::ThreadClock,
     },
     wire::{CallId, Ending, FromWorker, RunId, StartRun},
 };
@@ -30,6 +31,16 @@ const THREAD_STACK_BYTES: usize = JS_STACK_BYTES + 2 * 1024 * 1024;
 const SPARES: usize = 2;
 const SPARES_WITH_ZOD: usize = 2;
 
+/// Stack of the thread that watches: it does little.
+const WATCH_STACK_BYTES: usize = 128 * 1024;
+
+/// How often the watching thread looks.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How long a run may go on when it should have been interrupted, in processor time where it computes: native code asks
+/// only between its steps, and some steps are long.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// The threads of a worker and all that they share.
 pub(super) struct Schedule {
     link: Arc<Link>,
@@ -38,6 +49,7 @@ pub(super) struct Schedule {
     kept_for_actions: usize,
     state: Mutex<State>,
     wake: Condvar,
+    watcher: Condvar,
 }
 
 #[derive(Default)]
@@ -50,6 +62,10 @@ struct State {
     idle_threads: usize,
     /// Threads that run something other than an action.
     others_running: usize,
+    /// Threads that native code keeps; each is made up for by one more.
+    lost_threads: usize,
+    /// Whether the thread that watches the others must be woken.
+    watcher_sleeps: bool,
     spares: Vec<Isolate>,
     spares_with_zod: Vec<Isolate>,
     /// Whether memory may be given back once nothing has happened for a while.
@@ -97,13 +113,52 @@ impl Schedule {
             kept_for_actions: kept_for_actions.min(threads.saturating_sub(1)),
             state: Mutex::default(),
             wake: Condvar::new(),
+            watcher: Condvar::new(),
         })
     }
 
-    /// Starts the first thread, which makes a spare isolate.
+    /// Starts the first thread, which makes a spare isolate, and the one that watches the others.
     pub(super) fn warm_up(self: &Arc<Self>) {
+        let watching = self.clone();
+        // Without it a run that is stuck is ended by the host, later.
+        let _ = thread::Builder::new()
+            .name("watch".to_owned())
+            .stack_size(WATCH_STACK_BYTES)
+            .spawn(move || watching.watch());
         let mut state = self.state();
         self.one_more_thread(&mut state);
+    }
+
+    /// Ends runs whose thread does not come back, and tells the host that this worker has had its day.
+    fn watch(self: &Arc<Self>) {
+        loop {
+            for run in self.wait_for_stuck() {
+                let text = "the function kept native code busy for longer than it may";
+                let ending = failed("execution_timeout", text);
+                // Messages this small are always within the limit of a frame.
+                let _ = self.link.send(0, &FromWorker::Stuck);
+                let _ = self.link.send(run, &FromWorker::Done(ending));
+            }
+        }
+    }
+
+    /// Looks now and then while something runs, and sleeps while nothing does.
+    fn wait_for_stuck(self: &Arc<Self>) -> Vec<RunId> {
+        let mut state = self.state();
+        if state.runs.values().any(|run| run.on_thread) {
+            let waited = self.watcher.wait_timeout(state, LOOK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        } else {
+            state.watcher_sleeps = true;
+            let woken = self.watcher.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+            state.watcher_sleeps = false;
+        }
+        let stuck = state.lose_stuck(Instant::now());
+        for _ in &stuck {
+            self.one_more_thread(&mut state);
+        }
+        stuck
     }
 
     /// Frames come in order, threads do not: the bundle is looked up here, so that a run whose frame has no source finds
@@ -151,6 +206,7 @@ impl Schedule {
         let dropped = match state.runs.get_mut(&run) {
             Some(found) if found.on_thread => {
                 found.killed = true;
+                found.killed_at = Some(Instant::now());
                 if let Some(meter) = &found.meter {
                     meter.kill();
                 }
@@ -215,7 +271,7 @@ impl Schedule {
     }
 
     fn one_more_thread(self: &Arc<Self>, state: &mut State) {
-        if state.started_threads >= self.threads {
+        if state.started_threads >= self.threads + state.lost_threads {
             return;
         }
         let schedule = self.clone();
@@ -229,8 +285,9 @@ impl Schedule {
     }
 
     fn run_thread(self: &Arc<Self>) {
+        let clock = ThreadClock::of_this_thread();
         loop {
-            match self.next() {
+            match self.next(clock) {
                 Work::Turn(turn) => self.take_turn(turn),
                 Work::Trim => trim(),
                 Work::Prepare { with_zod } => {
@@ -244,12 +301,15 @@ impl Schedule {
     }
 
     /// Waits for something to do.
-    fn next(self: &Arc<Self>) -> Work {
+    fn next(self: &Arc<Self>, clock: Option<ThreadClock>) -> Work {
         let mut state = self.state();
         loop {
             self.ring(&mut state);
             if let Some(run) = self.pick(&mut state) {
-                if let Some(turn) = state.begin(run) {
+                if let Some(turn) = state.begin(run, clock) {
+                    if state.watcher_sleeps {
+                        self.watcher.notify_one();
+                    }
                     return Work::Turn(turn);
                 }
                 continue;
@@ -320,7 +380,7 @@ impl Schedule {
         if let Some(run) = state.ready_actions.pop_front() {
             return Some(run);
         }
-        if state.others_running + self.kept_for_actions >= self.threads {
+        if state.others_running + self.kept_for_actions >= self.threads + state.lost_threads {
             return None;
         }
         state.ready.pop_front()
@@ -437,6 +497,7 @@ impl Schedule {
         run.on_thread = false;
         if run.killed {
             let dropped = state.runs.remove(&turn.run);
+            state.lost_threads -= usize::from(dropped.as_ref().is_some_and(|run| run.lost));
             drop(state);
             self.say_dropped(turn.run);
             drop((dropped, turn));
@@ -461,7 +522,8 @@ impl Schedule {
         }
         let mut state = self.state();
         state.others_running -= usize::from(!turn.action);
-        state.runs.remove(&turn.run);
+        let ended = state.runs.remove(&turn.run);
+        state.lost_threads -= usize::from(ended.is_some_and(|run| run.lost));
         state.untrimmed = true;
         drop(state);
         // The heap is taken apart outside the lock.
@@ -479,11 +541,29 @@ impl State {
         }
     }
 
+    /// Gives up on the runs that are stuck; whose they are.
+    fn lose_stuck(&mut self, now: Instant) -> Vec<RunId> {
+        let mut stuck = Vec::new();
+        for (id, run) in &mut self.runs {
+            if run.is_stuck(now, PATIENCE) {
+                run.lost = true;
+                run.killed = true;
+                if let Some(meter) = &run.meter {
+                    meter.kill();
+                }
+                stuck.push(*id);
+            }
+        }
+        self.lost_threads += stuck.len();
+        stuck
+    }
+
     /// Takes a run onto the calling thread.
-    fn begin(&mut self, run: RunId) -> Option<Turn> {
+    fn begin(&mut self, run: RunId, clock: Option<ThreadClock>) -> Option<Turn> {
         let found = self.runs.get_mut(&run)?;
         found.queued = false;
         found.on_thread = true;
+        found.clock = clock;
         let turn = Turn {
             run,
             action: found.action,

@@ -4,6 +4,7 @@ mod bundles;
 mod common;
 mod compile;
 mod errors;
+mod escapes;
 mod faults;
 mod http;
 mod lockdown;
