@@ -1,4 +1,5 @@
-//! Packs `providers/*.yaml` into one compressed JSON object: a small binary, and no YAML parsing when it starts.
+//! Packs `providers/*.yaml` and `providers/webhooks/*.yaml` into one compressed JSON object each: a small binary, and no
+//! YAML parsing when it starts.
 
 use std::{
     env, fs,
@@ -12,8 +13,13 @@ use serde_json::{Map, Value};
 fn main() {
     let root = manifest_dir().join("../../providers");
     println!("cargo:rerun-if-changed={}", root.display());
-    let mut files: Vec<_> = fs::read_dir(&root)
-        .expect("the repository has a `providers` folder")
+    pack(&root, "catalogue.json.deflate");
+    pack(&root.join("webhooks"), "webhooks.json.deflate");
+}
+
+fn pack(folder: &Path, name: &str) {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap_or_else(|error| fail(folder, &error))
         .map(|entry| entry.expect("its entries are readable").path())
         .filter(|path| {
             path.extension()
@@ -36,8 +42,7 @@ fn main() {
         reason = "a build script is told by its environment where to write"
     )]
     let target = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
-    let file = fs::File::create(Path::new(&target).join("catalogue.json.deflate"))
-        .expect("OUT_DIR is writable");
+    let file = fs::File::create(Path::new(&target).join(name)).expect("OUT_DIR is writable");
     let mut packed = DeflateEncoder::new(BufWriter::new(file), Compression::best());
     serde_json::to_writer(&mut packed, &Value::Object(entries)).expect("OUT_DIR is writable");
     packed

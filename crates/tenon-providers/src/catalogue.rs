@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, value::RawValue};
 use tenon_core::names::ProviderName;
 
-use crate::{LoadError, Provider, load};
+use crate::{LoadError, Provider, WebhookRouting, load};
 
 static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalogue.json.deflate"));
 
@@ -35,6 +35,19 @@ static EMBEDDED: LazyLock<BTreeMap<String, Entry>> = LazyLock::new(|| {
                 },
             )
         })
+        .collect()
+});
+
+static PACKED_ROUTINGS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/webhooks.json.deflate"));
+
+/// The webhook routings of this repository by name, unpacked and typed when first asked for.
+static ROUTINGS: LazyLock<BTreeMap<String, Arc<WebhookRouting>>> = LazyLock::new(|| {
+    let packed = DeflateDecoder::new(PACKED_ROUTINGS);
+    let routings: BTreeMap<String, WebhookRouting> =
+        serde_json::from_reader(packed).expect("a test types every webhook routing");
+    routings
+        .into_iter()
+        .map(|(name, routing)| (name, Arc::new(routing)))
         .collect()
 });
 
@@ -106,6 +119,15 @@ impl Catalogue {
             None if self.with_embedded => find_embedded(name),
             None => None,
         }
+    }
+
+    /// How webhooks of a provider are routed: by its own rules, or by ours of the name that it gives.
+    pub fn webhook_routing(&self, provider: &Provider) -> Option<Arc<WebhookRouting>> {
+        if let Some(own) = &provider.webhook_routing {
+            return Some(Arc::clone(own));
+        }
+        let name = provider.webhook_routing_script.as_ref()?;
+        ROUTINGS.get(name).map(Arc::clone)
     }
 
     /// All providers: ours by name, then the operator's in the order of their files.

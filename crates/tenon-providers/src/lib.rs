@@ -11,6 +11,7 @@ mod proxy;
 mod sigv4;
 pub mod template;
 mod two_step;
+pub mod webhook;
 
 pub use catalogue::Catalogue;
 pub use field::{Field, FieldFormat, Fields, VisibleWhen};
@@ -28,3 +29,4 @@ pub use two_step::{
     Assertion, AssertionType, ExpirationStrategy, HmacSecretEncoding, JwtToken, Signature,
     SignatureProtocol, TokenResponse, TokenStep,
 };
+pub use webhook::WebhookRouting;

@@ -1,13 +1,15 @@
 //! One provider, typed.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use tenon_core::auth::AuthMode;
 
 use crate::{
     Assertion, Fields, JwtToken, ProxySettings, Signature, TokenResponse, TokenStep,
-    proxy::one_or_many,
+    WebhookRouting, proxy::one_or_many,
 };
 
 /// What an external API needs to be connected and called (auth-and-proxy.md, 9). Texts are templates where the
@@ -166,6 +168,9 @@ pub struct Provider {
     // Webhooks and named scripts
     #[serde(default)]
     pub webhook_routing_script: Option<String>,
+    /// A routing of the entry's own instead of a named one.
+    #[serde(default, deserialize_with = "routing")]
+    pub webhook_routing: Option<Arc<WebhookRouting>>,
     #[serde(default)]
     pub webhook_user_defined_secret: bool,
     #[serde(default, deserialize_with = "one_or_many")]
@@ -212,12 +217,23 @@ impl Provider {
         self.proxy.as_ref().map(|proxy| proxy.base_url.as_str())
     }
 
+    /// Whether webhooks of this provider can be routed.
+    pub const fn takes_webhooks(&self) -> bool {
+        self.webhook_routing_script.is_some() || self.webhook_routing.is_some()
+    }
+
     /// Whether substituted values are put into URLs as they are.
     pub fn writes_base_url_unencoded(&self) -> bool {
         self.authorization_url_skip_encode
             .iter()
             .any(|part| part == "base_url")
     }
+}
+
+fn routing<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Arc<WebhookRouting>>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.map(Arc::new))
 }
 
 /// Where tokens come from: one address, or one for each kind of token.

@@ -77,6 +77,7 @@ const KEYS: &[&str] = &[
     "token_url",
     "webhook_allowed_query_params",
     "webhook_response_metadata",
+    "webhook_routing",
     "webhook_routing_script",
     "webhook_user_defined_secret",
 ];
@@ -383,4 +384,39 @@ fn a_broken_file_is_refused_by_file_and_key() {
             .to_string()
             .contains("/nowhere/providers.yaml")
     );
+}
+
+#[test]
+fn every_named_webhook_routing_is_there() {
+    let catalogue = Catalogue::embedded();
+    let mut named = BTreeSet::new();
+    for provider in catalogue.iter() {
+        let Some(script) = &provider.webhook_routing_script else {
+            continue;
+        };
+        assert!(
+            catalogue.webhook_routing(&provider).is_some(),
+            "`{}` names `{script}`",
+            provider.name
+        );
+        named.insert(script.clone());
+    }
+    let ours: BTreeSet<String> = super::ROUTINGS.keys().cloned().collect();
+    assert_eq!(ours, named, "a routing that no provider names");
+}
+
+#[test]
+fn an_operators_entry_may_bring_its_own_routing() {
+    let mut catalogue = Catalogue::embedded();
+    let text = "acme:\n  auth_mode: NONE\n  webhook_routing: {connection: {find: [{in: config.a, from: {body: b}}]}}\n";
+    catalogue.load_yaml("own.yaml", text).unwrap();
+    let acme = catalogue.find("acme").unwrap();
+    let routing = catalogue.webhook_routing(&acme).unwrap();
+    assert_eq!(routing.connection.find.len(), 1);
+    let wrong = text.replace("config.a", "elsewhere");
+    let refused = catalogue
+        .load_yaml("own.yaml", &wrong)
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("webhook_routing"), "{refused}");
 }

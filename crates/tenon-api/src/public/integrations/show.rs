@@ -92,7 +92,9 @@ pub(super) fn webhook_url(
     integration: &IntegrationRow,
 ) -> Option<String> {
     let provider = app.engine.catalogue.find(&integration.provider)?;
-    provider.webhook_routing_script.as_ref()?;
+    if !provider.takes_webhooks() {
+        return None;
+    }
     let base = &app.engine.settings.public_url;
     Some(format!(
         "{base}/webhook/{environment_uuid}/{}",
