@@ -8,6 +8,16 @@ pub const NAME_CHARS: usize = 255;
 /// Largest body of a public request: what the reference accepts, so that a whole project deploys in one request.
 pub const REQUEST_BODY_BYTES: usize = 75 * 1024 * 1024;
 
+/// Largest body of a webhook that a provider sends: what a task's payload may have (functions.md, 4.3).
+pub const INBOUND_BODY_BYTES: usize = 10 * 1024 * 1024;
+
+/// Webhooks of an environment that may wait to be routed or run; more are refused with 429 until the queue is shorter.
+pub const INBOUND_WAITING: i64 = 500_000;
+
+/// Webhooks per minute, environment and integration: counted and told (webhooks.md, 2), refused only where the operator
+/// sets a limit.
+pub const INBOUND_PER_MINUTE: u32 = 4_000;
+
 /// Largest JSON text that an action may return (functions.md, 4.2).
 pub const ACTION_OUTPUT_BYTES: usize = 2 * 1024 * 1024;
 

@@ -10,6 +10,7 @@ pub mod delivery;
 mod driver;
 pub mod environments;
 mod error;
+pub mod inbound;
 mod instance_key;
 pub mod integrations;
 pub mod messages;

@@ -29,6 +29,7 @@ pub(crate) static MIGRATIONS: &[Migration] = migrations![
     "0006_delivery",
     "0007_operations",
     "0008_people",
+    "0009_inbound",
 ];
 
 /// The table of steps done; the same text for both databases.

@@ -99,6 +99,8 @@ pub fn registered() -> impl Iterator<Item = &'static Statement> {
         crate::delivery::finish::ALL,
         crate::delivery::list::ALL,
         crate::environments::ALL,
+        crate::inbound::ALL,
+        crate::inbound::dialect::ALL,
         crate::instance_key::ALL,
         crate::integrations::ALL,
         crate::migrations::ALL,

@@ -68,6 +68,16 @@ fn collect(kind: LookupKind, path: String, value: &Value, depth: usize, into: &m
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         Value::Bool(flag) => flag.to_string(),
+        // A connection is also found by what stands in a list of its metadata.
+        Value::Array(items) if kind == LookupKind::Metadata && depth > 0 && depth <= MAX_DEPTH => {
+            for item in items
+                .iter()
+                .filter(|item| !item.is_array() && !item.is_object())
+            {
+                collect(kind, path.clone(), item, MAX_DEPTH + 1, into);
+            }
+            return;
+        }
         Value::Null | Value::Array(_) | Value::Object(_) => return,
     };
     // Two objects can spell one path (`{"a.b": 1, "a": {"b": 1}}`): the first one wins.
@@ -95,6 +105,16 @@ mod tests {
             .map(|Lookup { path, value, .. }| format!("{path}={value}"))
             .collect();
         assert_eq!(found, ["a=1", "b.c=x", "f=true"]);
+    }
+
+    #[test]
+    fn lists_of_metadata_are_found_by_each_member() {
+        let object = json!({"ids": ["a", 2, "a", {"b": 1}, [3]], "deep": {"ids": ["c"]}});
+        let found: Vec<String> = lookups_of(LookupKind::Metadata, &object)
+            .into_iter()
+            .map(|Lookup { path, value, .. }| format!("{path}={value}"))
+            .collect();
+        assert_eq!(found, ["ids=a", "ids=2", "deep.ids=c"]);
     }
 
     #[test]

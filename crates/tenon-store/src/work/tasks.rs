@@ -533,3 +533,17 @@ macro_rules! reads {
 
 reads!(Tx);
 reads!(Reader);
+
+impl Reader {
+    /// How many tasks of a group wait, counted up to `limit`.
+    pub async fn waiting_tasks(
+        &self,
+        kind: &str,
+        group: &str,
+        limit: i64,
+    ) -> Result<i64, StoreError> {
+        self.get(&TASKS_WAITING, params![kind, group, limit])
+            .await?
+            .get(0)
+    }
+}
