@@ -353,9 +353,8 @@ async fn an_action_may_call_an_action() {
     assert_eq!(run(&app, "endless").await.status(), 500);
 }
 
-/// FAULTS 79.
 #[tokio::test]
-async fn a_key_makes_one_side_effect_and_one_answer() {
+async fn faults_79_a_key_makes_one_side_effect_and_one_answer() {
     let app = with_actions(&["pay"]).await;
     let payments = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&payments);
@@ -387,7 +386,7 @@ async fn a_key_makes_one_side_effect_and_one_answer() {
 }
 
 #[tokio::test]
-async fn a_failure_under_a_key_is_remembered_too() {
+async fn faults_79_a_failure_under_a_key_is_remembered_too() {
     let app = with_actions(&["pay"]).await;
     let payments = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&payments);

@@ -318,7 +318,7 @@ async fn a_sync_that_is_gone_no_longer_runs() {
 }
 
 #[tokio::test]
-async fn of_two_deploys_at_once_one_is_told_to_wait() {
+async fn faults_78_of_two_deploys_at_once_one_is_told_to_wait() {
     let app = TestApp::start().await;
     app.integration("crm", "none").await;
     let (environment, now) = (app.environment.pk, app.engine.clock.now());

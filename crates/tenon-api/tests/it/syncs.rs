@@ -401,9 +401,8 @@ async fn an_interrupted_run_goes_on_at_once() {
     assert_eq!(*pages.lock().unwrap(), [0, 1, 2, 2]);
 }
 
-/// FAULTS 75.
 #[tokio::test]
-async fn a_checkpoint_that_never_moves_is_a_failure() {
+async fn faults_75_a_checkpoint_that_never_moves_is_a_failure() {
     let app = TestApp::start().await;
     app.connection("crm", "alice").await;
     let runs = Arc::new(AtomicUsize::new(0));
@@ -425,9 +424,8 @@ async fn a_checkpoint_that_never_moves_is_a_failure() {
     assert_eq!(webhooks[0]["success"], false);
 }
 
-/// FAULTS 76.
 #[tokio::test]
-async fn deletions_are_detected_only_by_runs_that_saw_everything() {
+async fn faults_76_deletions_are_detected_only_by_runs_that_saw_everything() {
     let app = TestApp::start().await;
     app.connection("crm", "alice").await;
     let runs = Arc::new(AtomicUsize::new(0));
@@ -455,9 +453,8 @@ async fn deletions_are_detected_only_by_runs_that_saw_everything() {
     assert_eq!(last["responseResults"]["deleted"], 1);
 }
 
-/// FAULTS 77.
 #[tokio::test]
-async fn a_run_finishes_on_the_version_it_began_with() {
+async fn faults_77_a_run_finishes_on_the_version_it_began_with() {
     let app = TestApp::start().await;
     app.connection("crm", "alice").await;
     let go = Arc::new(tokio::sync::Notify::new());
