@@ -16,6 +16,8 @@ pub struct App {
     pub engine: Engine,
     pub(crate) keys: Arc<KeyCache>,
     pub(crate) limiter: Arc<RateLimiter>,
+    /// Counts webhooks of providers.
+    pub(crate) inbound_limiter: Arc<RateLimiter>,
     pub(crate) pages: Pages,
     pub(crate) door: Arc<Door>,
     pub(crate) shown: Arc<Shown>,
@@ -29,6 +31,7 @@ impl App {
             engine,
             keys: Arc::default(),
             limiter: Arc::new(limiter),
+            inbound_limiter: Arc::new(RateLimiter::new(None)),
             pages: Pages {
                 access: Access::Login,
                 demo: None,

@@ -20,6 +20,7 @@ pub mod proxy;
 pub mod records;
 pub mod sync;
 pub mod v1;
+pub mod webhook;
 
 /// All routes of the public API.
 pub(crate) fn routes() -> Router<App> {
@@ -29,6 +30,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(sync::routes())
         .merge(functions::routes())
         .merge(deploy::routes())
+        .merge(webhook::routes())
         .merge(action::routes())
         .merge(environment::routes())
         .merge(providers::routes())

@@ -49,7 +49,7 @@ pub fn connect_router(app: App) -> Router {
 }
 
 /// 404 for whatever no route takes, wrong methods included: a page, or our envelope to whoever asks for JSON.
-async fn unknown_route(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+pub(crate) async fn unknown_route(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let message = format!("there is no `{method} {}`", uri.path());
     let wants_json = headers.get_all(header::ACCEPT).iter().any(|accept| {
         accept

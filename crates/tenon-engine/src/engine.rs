@@ -18,6 +18,8 @@ pub struct Settings {
     pub connect_url: String,
     /// Requests per minute and account; none by default.
     pub rate_limit_per_minute: Option<u32>,
+    /// Webhooks per minute and integration that providers may send; as many as they like by default.
+    pub webhook_rate_limit_per_minute: Option<u32>,
     /// Name of this node in leases.
     pub node: String,
 }
@@ -27,6 +29,8 @@ pub struct Settings {
 pub struct Signals {
     /// A task was created, or a schedule became due.
     pub work: Notify,
+    /// A webhook of a provider was stored.
+    pub inbound: Notify,
     /// A delivery was enqueued.
     pub deliveries: Notify,
     /// A task ended: somebody may wait for its result.

@@ -10,6 +10,7 @@ pub mod connections;
 pub mod delivery;
 pub mod egress;
 pub mod environments;
+pub mod inbound;
 pub mod integrations;
 pub mod operations;
 pub mod people;

@@ -42,6 +42,9 @@ pub(crate) struct ServerFlags {
     /// Requests per minute and account; off by default
     #[arg(long, value_name = "N")]
     pub rate_limit: Option<String>,
+    /// Webhooks per minute that providers may send to one integration; off by default
+    #[arg(long, value_name = "N")]
+    pub webhook_rate_limit: Option<String>,
     /// Leave the demo helpdesk out (`dev` only)
     #[arg(long)]
     pub no_demo: bool,
@@ -147,6 +150,12 @@ const KEYS: &[Key] = &[
         secret: false,
     },
     Key {
+        name: "webhook_rate_limit",
+        variables: &["TENON_WEBHOOK_RATE_LIMIT"],
+        default: None,
+        secret: false,
+    },
+    Key {
         name: "demo",
         variables: &["TENON_DEMO"],
         default: Some("true"),
@@ -201,6 +210,7 @@ pub(crate) struct Config {
     pub providers: Vec<PathBuf>,
     pub allow_egress: Vec<String>,
     pub rate_limit: Option<u32>,
+    pub webhook_rate_limit: Option<u32>,
     pub demo: bool,
     pub workers: usize,
     pub log: String,
@@ -320,6 +330,7 @@ impl Config {
             providers: list("providers").into_iter().map(PathBuf::from).collect(),
             allow_egress: list("allow_egress"),
             rate_limit: number(&raw, "rate_limit")?,
+            webhook_rate_limit: number(&raw, "webhook_rate_limit")?,
             demo,
             workers,
             log: text("log").unwrap_or_default(),
@@ -399,6 +410,7 @@ fn flag_values(flags: &ServerFlags) -> BTreeMap<&'static str, Vec<String>> {
         ("connect_port", &flags.connect_port),
         ("database_url", &flags.database_url),
         ("rate_limit", &flags.rate_limit),
+        ("webhook_rate_limit", &flags.webhook_rate_limit),
     ];
     for (name, value) in single {
         if let Some(value) = value {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Mutex, PoisonError},
 };
 
@@ -40,18 +41,38 @@ struct Window {
 
 /// Who pays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Bucket {
+pub(crate) enum Bucket {
     Environment(EnvironmentPk),
     Strangers,
+    /// Webhooks of one integration, which may exist or not.
+    Inbound(u16),
+}
+
+impl Bucket {
+    /// Who sends to these names shares a bucket with few others: there are only so many, whatever strangers invent.
+    pub(crate) fn inbound(environment: &str, integration: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (environment, integration).hash(&mut hasher);
+        Self::Inbound(hasher.finish() as u16)
+    }
 }
 
 /// What is left after a request.
 #[derive(Debug, PartialEq, Eq)]
-struct Balance {
+pub(crate) struct Balance {
     limit: u32,
     remaining: u32,
     reset_s: i64,
-    refused: bool,
+    pub(crate) refused: bool,
+}
+
+impl Balance {
+    /// Seconds until the next minute begins.
+    pub(crate) fn reset_in_s(&self, now_s: i64) -> u64 {
+        u64::try_from(self.reset_s - now_s)
+            .unwrap_or_default()
+            .max(1)
+    }
 }
 
 impl RateLimiter {
@@ -62,7 +83,8 @@ impl RateLimiter {
         }
     }
 
-    fn spend(&self, limit: u32, bucket: Bucket, now_s: i64) -> Balance {
+    /// Takes the points of a request.
+    pub(crate) fn spend(&self, limit: u32, bucket: Bucket, now_s: i64) -> Balance {
         let minute = now_s.div_euclid(WINDOW_S);
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if window.minute != minute {
@@ -70,7 +92,7 @@ impl RateLimiter {
             window.spent.clear();
         }
         let points = match bucket {
-            Bucket::Environment(_) => 1,
+            Bucket::Environment(_) | Bucket::Inbound(_) => 1,
             Bucket::Strangers => STRANGER_POINTS,
         };
         let spent = window.spent.entry(bucket).or_default();
@@ -90,7 +112,8 @@ pub(crate) async fn count(State(app): State<App>, request: Request, next: Next) 
     let Some(limit) = app.limiter.limit else {
         return next.run(request).await;
     };
-    if matches!(path, "/health" | "/ready") {
+    // Webhooks of providers have a limit of their own.
+    if matches!(path, "/health" | "/ready") || path.starts_with("/webhook/") {
         return next.run(request).await;
     }
     let bucket = match caller::environment_of(&app, request.headers()).await {
@@ -119,7 +142,7 @@ fn refusal(request: &Request, wait_s: i64) -> Response {
     response
 }
 
-fn tell(headers: &mut HeaderMap, balance: &Balance) {
+pub(crate) fn tell(headers: &mut HeaderMap, balance: &Balance) {
     headers.insert(LIMIT.clone(), HeaderValue::from(balance.limit));
     headers.insert(REMAINING.clone(), HeaderValue::from(balance.remaining));
     headers.insert(RESET.clone(), HeaderValue::from(balance.reset_s));

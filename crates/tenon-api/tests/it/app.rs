@@ -59,6 +59,7 @@ pub(crate) struct Wishes {
     /// Address of a fake upstream, `http://127.0.0.1:<port>`.
     pub(crate) upstream: Option<String>,
     pub(crate) rate_limit_per_minute: Option<u32>,
+    pub(crate) webhook_rate_limit_per_minute: Option<u32>,
 }
 
 impl TestApp {
@@ -99,6 +100,7 @@ impl TestApp {
                 public_url: PUBLIC_URL.to_owned(),
                 connect_url: CONNECT_URL.to_owned(),
                 rate_limit_per_minute: wishes.rate_limit_per_minute,
+                webhook_rate_limit_per_minute: wishes.webhook_rate_limit_per_minute,
                 node: "test".to_owned(),
             },
             clock: clock.shared(),

@@ -25,5 +25,6 @@ mod providers;
 mod proxy;
 mod records;
 mod syncs;
+mod webhooks_in;
 
 use app::TestApp;

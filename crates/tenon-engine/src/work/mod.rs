@@ -11,6 +11,7 @@ pub mod events;
 mod execute;
 mod finish;
 mod host;
+pub(crate) mod incoming;
 mod inline;
 mod kind;
 mod payload;

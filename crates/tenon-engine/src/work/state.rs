@@ -1,13 +1,15 @@
 //! What the working part of an engine keeps in memory: nothing that a restart may not lose.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tenon_core::{
+    Timestamp,
     function::Cancel,
-    names::{EnvironmentPk, TaskPk},
+    names::{EnvironmentPk, IntegrationPk, TaskPk},
 };
 use tokio::sync::Semaphore;
 
@@ -23,7 +25,14 @@ pub struct WorkState {
     bundles: Mutex<BundleCache>,
     running: Mutex<HashMap<TaskPk, RunningTask>>,
     actions: Mutex<HashMap<EnvironmentPk, Arc<Semaphore>>>,
+    /// Environments with more incoming webhooks waiting than can be taken.
+    inbound_full: Mutex<HashSet<EnvironmentPk>>,
+    /// When a refused webhook was last noted for its owner.
+    refusals: Mutex<HashMap<IntegrationPk, Timestamp>>,
 }
+
+/// Refused webhooks of one integration are noted this often.
+const NOTE_REFUSALS_EVERY: Duration = Duration::from_secs(60);
 
 /// A task that runs on this node.
 #[derive(Clone, Debug)]
@@ -97,6 +106,29 @@ impl WorkState {
             .iter()
             .map(|(task, held)| (*task, held.clone()))
             .collect()
+    }
+
+    /// Says which environments take no more incoming webhooks for now.
+    pub fn set_inbound_full(&self, environments: HashSet<EnvironmentPk>) {
+        *lock(&self.inbound_full) = environments;
+    }
+
+    /// Whether an environment takes no more incoming webhooks for now.
+    pub(crate) fn is_inbound_full(&self, environment: EnvironmentPk) -> bool {
+        lock(&self.inbound_full).contains(&environment)
+    }
+
+    /// Whether a refused webhook is to be noted for its owner, who is told once a minute.
+    pub(crate) fn note_refusal(&self, integration: IntegrationPk, now: Timestamp) -> bool {
+        let mut refusals = lock(&self.refusals);
+        refusals.retain(|_, at| now.since(*at) < NOTE_REFUSALS_EVERY);
+        match refusals.entry(integration) {
+            std::collections::hash_map::Entry::Occupied(_) => false,
+            std::collections::hash_map::Entry::Vacant(place) => {
+                place.insert(now);
+                true
+            }
+        }
     }
 
     /// The places for actions of an environment.

@@ -143,6 +143,7 @@ fn engine(store: &TestStore, egress: Egress, catalogue: Catalogue) -> Engine {
             public_url: "http://tenon.test".to_owned(),
             connect_url: "http://connect.test".to_owned(),
             rate_limit_per_minute: None,
+            webhook_rate_limit_per_minute: None,
             node: "test".to_owned(),
         },
         clock,

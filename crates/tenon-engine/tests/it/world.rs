@@ -76,6 +76,7 @@ impl World {
                 public_url: "http://tenon.test".to_owned(),
                 connect_url: "http://connect.test".to_owned(),
                 rate_limit_per_minute: None,
+                webhook_rate_limit_per_minute: None,
                 node: "test".to_owned(),
             },
             clock,

@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use tenon_core::function::Cancel;
-use tenon_engine::{Engine, auth, delivery, operations::Retention, work};
+use tenon_engine::{Engine, auth, delivery, inbound, operations::Retention, work};
 use tokio::task::JoinSet;
 use tracing::error;
 
@@ -24,6 +24,9 @@ pub(super) fn start(engine: &Engine, shutdown: &Cancel) -> JoinSet<()> {
     });
     add("dispatcher", |engine, shutdown| {
         Box::pin(delivery::Dispatcher::new(engine).run(shutdown))
+    });
+    add("router", |engine, shutdown| {
+        Box::pin(inbound::Router::new(engine).run(shutdown))
     });
     add("refresher", |engine, shutdown| {
         Box::pin(auth::Refresher { engine }.run(shutdown))

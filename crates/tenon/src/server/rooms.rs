@@ -59,6 +59,7 @@ pub(super) async fn build(
             public_url: config.public_url.clone(),
             connect_url: config.connect_url.clone(),
             rate_limit_per_minute: config.rate_limit,
+            webhook_rate_limit_per_minute: config.webhook_rate_limit,
             node: node.name.clone(),
         },
         clock,

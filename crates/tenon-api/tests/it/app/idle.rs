@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tenon_core::{Clock, function::Cancel};
-use tenon_engine::{delivery::Dispatcher, work};
+use tenon_engine::{delivery::Dispatcher, inbound, work};
 use tenon_store::{Statement, params};
 
 use super::TestApp;
@@ -12,6 +12,7 @@ static DUE: Statement = Statement::new(
     "test::DUE",
     "SELECT (SELECT COUNT(*) FROM task WHERE state = 'STARTED' OR (state = 'CREATED' AND starts_after_us <= $1))
         + (SELECT COUNT(*) FROM schedule WHERE state = 'STARTED' AND next_at_us <= $1)
+        + (SELECT COUNT(*) FROM inbound WHERE next_at_us <= $1)
         + (SELECT COUNT(*) FROM delivery WHERE state = 'waiting' AND (next_at_us <= $1 OR lease_owner IS NOT NULL))",
 );
 
@@ -25,6 +26,7 @@ impl TestApp {
         let loops = [
             tokio::spawn(work::Scheduler::new(self.engine.clone()).run(shutdown.clone())),
             tokio::spawn(work::Workers::new(self.engine.clone()).run(shutdown.clone())),
+            tokio::spawn(inbound::Router::new(self.engine.clone()).run(shutdown.clone())),
             tokio::spawn(Dispatcher::new(self.engine.clone()).run(shutdown.clone())),
         ];
         let idle = tokio::time::timeout(STUCK, self.until_nothing_is_due()).await;
@@ -38,6 +40,7 @@ impl TestApp {
     async fn until_nothing_is_due(&self) {
         while self.due().await > 0 {
             self.engine.signals.work.notify_waiters();
+            self.engine.signals.inbound.notify_waiters();
             self.engine.signals.deliveries.notify_waiters();
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

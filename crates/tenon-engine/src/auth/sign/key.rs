@@ -63,6 +63,11 @@ pub fn rsa_from_jwk(jwk: &Value) -> Result<RsaKeyPair, SignError> {
         .map_err(|_| SignError::Key("the JWK is not a valid RSA key"))
 }
 
+/// The bytes of the first block of a PEM text, for instance of a public key.
+pub fn der_of_pem(pem: &str) -> Option<Vec<u8>> {
+    decode(pem).ok().map(|(_, der)| der)
+}
+
 /// The label and the bytes of the first block. Tolerates `\n` literals, missing line breaks and text around the block.
 fn decode(pem: &str) -> Result<(String, Vec<u8>), SignError> {
     let text = pem.replace("\\n", "\n");
