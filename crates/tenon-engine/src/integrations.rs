@@ -2,7 +2,8 @@
 
 mod config;
 
-use serde_json::{Map, Value};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Map, Value, json};
 use tenon_core::{
     Secret,
     auth::AuthMode,
@@ -394,4 +395,41 @@ fn taken_if_unique(
         }
         other => other,
     }
+}
+
+/// The credentials as they were given; nothing where the auth mode has none.
+pub fn shown_credentials(mode: AuthMode, integration: &IntegrationRow) -> Option<Value> {
+    if !takes_credentials(mode) {
+        return None;
+    }
+    let secrets = &integration.secrets;
+    let text = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().clone());
+    let pem = secrets
+        .private_key
+        .as_ref()
+        .and_then(|key| STANDARD.decode(key.expose()).ok())
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    Some(match mode {
+        AuthMode::App => json!({
+            "type": mode,
+            "app_id": secrets.app_id,
+            "private_key": pem,
+            "app_link": integration.app_link,
+        }),
+        AuthMode::Custom => json!({
+            "type": mode,
+            "client_id": integration.client_id,
+            "client_secret": text(&secrets.client_secret),
+            "app_id": secrets.app_id,
+            "private_key": pem,
+            "app_link": integration.app_link,
+        }),
+        _ => json!({
+            "type": mode,
+            "client_id": integration.client_id,
+            "client_secret": text(&secrets.client_secret),
+            "scopes": integration.scopes,
+            "webhook_secret": secrets.custom.expose().get(WEBHOOK_SECRET),
+        }),
+    })
 }

@@ -15,6 +15,7 @@ mod crashes;
 mod deploy;
 mod environment;
 mod events;
+mod from_functions;
 mod functions;
 mod health;
 mod integrations;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use tenon_core::function::{HostCall, HostReply};
 
 use crate::{
     TestApp,
@@ -104,4 +105,128 @@ async fn a_connection_authorised_again_is_not_greeted_again() {
     let path = "/sync/status?syncs=*&provider_config_key=crm";
     let syncs = app.get(path).await.json();
     assert_eq!(syncs["syncs"].as_array().unwrap().len(), 1);
+}
+
+/// Deploys event functions of these names, in this order, on the integration `keyed`, whose connections have keys.
+async fn keyed(scripts: &[(&str, &str)]) -> TestApp {
+    let app = TestApp::start().await;
+    app.integration("crm", "none").await;
+    app.integration("keyed", "unverified").await;
+    let scripts: Vec<Value> = scripts
+        .iter()
+        .map(|(name, event)| {
+            json!({ "name": name, "event": event, "fileBody": { "js": format!("// {name}"), "ts": "//" } })
+        })
+        .collect();
+    let mut deploy = body(&[action("a")]);
+    deploy["onEventScriptsByProvider"] =
+        json!([{ "providerConfigKey": "keyed", "scripts": scripts }]);
+    let answer = app.deploy_body(deploy).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    app
+}
+
+async fn import(app: &TestApp, key: &str) -> crate::app::Answer {
+    let body = json!({
+        "provider_config_key": "keyed",
+        "connection_id": "alice",
+        "credentials": { "type": "API_KEY", "apiKey": key },
+    });
+    app.post("/connections", body).await
+}
+
+/// What functions saw, in order.
+type Seen = Arc<Mutex<Vec<String>>>;
+
+/// Notes the key that each function finds on its connection; those in `throwing` throw then.
+fn look(app: &TestApp, names: &'static [&'static str], throwing: &'static [&'static str]) -> Seen {
+    let seen = Seen::default();
+    for name in names {
+        let noted = Arc::clone(&seen);
+        app.functions.on(name, move |request, host| {
+            let noted = Arc::clone(&noted);
+            async move {
+                let ask = HostCall::GetConnection {
+                    provider_config_key: None,
+                    connection_id: None,
+                    force_refresh: false,
+                    refresh_token: false,
+                    refresh_github_app_jwt_token: false,
+                };
+                let key = match host.call(ask).await {
+                    Ok(HostReply::Json(found)) => found["credentials"]["apiKey"].clone(),
+                    other => panic!("{other:?}"),
+                };
+                let name = request.context.function.as_str();
+                let line = format!("{name} {}", key.as_str().unwrap_or("no key"));
+                noted.lock().unwrap().push(line);
+                if throwing.contains(&name) {
+                    return failed("action_script_runtime_error", &format!("{name} says no"));
+                }
+                succeeded(&json!(null))
+            }
+        });
+    }
+    seen
+}
+
+#[tokio::test]
+async fn functions_before_a_deletion_still_have_the_credentials_and_stop_nothing() {
+    let app = keyed(&[
+        ("second", "pre-connection-deletion"),
+        ("first", "pre-connection-deletion"),
+    ])
+    .await;
+    let seen = look(&app, &["first", "second"], &["first", "second"]);
+    assert_eq!(import(&app, "k1").await.status(), 201);
+    let path = "/connections/alice?provider_config_key=keyed";
+    let deleted = app.delete(path).await;
+    assert_eq!(deleted.json(), json!({ "success": true }));
+    let mut lines = seen.lock().unwrap().clone();
+    lines.sort_unstable();
+    assert_eq!(lines, ["first k1", "second k1"]);
+    assert_eq!(app.get(path).await.status(), 404);
+}
+
+#[tokio::test]
+async fn the_first_function_that_refuses_ends_the_validation() {
+    let app = keyed(&[
+        ("one", "validate-connection"),
+        ("two", "validate-connection"),
+        ("hello", "post-connection-creation"),
+    ])
+    .await;
+    let seen = look(&app, &["one", "two", "hello"], &["one", "two"]);
+    let refused = import(&app, "k1").await;
+    assert_eq!(refused.refusal(), "400 connection_validation_failed");
+    let asked = seen.lock().unwrap().clone();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let name = asked[0].split(' ').next().unwrap_or_default();
+    assert_eq!(
+        refused.json()["error"]["message"],
+        format!("{name} says no")
+    );
+    app.run_until_idle().await;
+    assert_eq!(seen.lock().unwrap().len(), 1, "nobody is greeted");
+    let list = app.get("/connections").await.json();
+    assert_eq!(list["connections"], json!([]));
+    assert_eq!(app.webhooks("auth").await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_refused_reconnection_keeps_the_connection_and_tells_the_app() {
+    let app = keyed(&[("check", "validate-connection")]).await;
+    look(&app, &["check"], &[]);
+    assert_eq!(import(&app, "k1").await.status(), 201);
+    look(&app, &["check"], &["check"]);
+    let refused = import(&app, "k2").await;
+    assert_eq!(refused.refusal(), "400 connection_validation_failed");
+    let list = app.get("/connections").await.json();
+    assert_eq!(list["connections"][0]["connection_id"], "alice");
+    assert_eq!(list["connections"][0]["errors"][0]["type"], "auth");
+    let told = app.webhooks("auth").await;
+    let last = told.last().unwrap();
+    assert_eq!(last["success"], false);
+    assert_eq!(last["operation"], "override");
+    assert_eq!(last["error"]["type"], "connection_validation_failed");
 }

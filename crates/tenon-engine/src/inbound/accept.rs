@@ -64,6 +64,22 @@ pub enum Refused {
     Store(#[from] StoreError),
 }
 
+/// Where a provider is to send webhooks of an integration; nothing if they cannot be routed.
+pub fn address(
+    engine: &Engine,
+    environment_uuid: &str,
+    integration: &IntegrationRow,
+) -> Option<String> {
+    let provider = engine.catalogue.find(&integration.provider)?;
+    provider.takes_webhooks().then(|| {
+        let base = &engine.settings.public_url;
+        format!(
+            "{base}/webhook/{environment_uuid}/{}",
+            integration.unique_key
+        )
+    })
+}
+
 /// Checks a request and stores it; what follows from it is the [`Router`](super::Router)'s job.
 pub async fn accept(
     engine: &Engine,

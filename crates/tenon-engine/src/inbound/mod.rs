@@ -15,6 +15,6 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-pub use accept::{Accepted, OwnAnswer, Refused, accept};
+pub use accept::{Accepted, OwnAnswer, Refused, accept, address};
 pub use request::Incoming;
 pub use router::Router;

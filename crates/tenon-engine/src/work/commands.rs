@@ -1,6 +1,6 @@
 //! What apps and functions do to syncs: trigger, start, pause, change the frequency (scheduler.md, 3.1 and 3.2).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tenon_core::{
     frequency::Frequency,
     names::{
@@ -121,6 +121,18 @@ pub enum CommandError {
     NoSyncs,
     #[error("store failed while changing syncs")]
     Store(#[from] StoreError),
+}
+
+/// Status and body of the public API's answer to a command that failed: what functions see of theirs.
+pub fn answer(error: &CommandError) -> (u16, Value) {
+    let (status, code) = match error {
+        CommandError::UnknownIntegration(_) => (400, "unknown_provider_config"),
+        CommandError::UnknownConnection { .. } => (404, "unknown_connection"),
+        CommandError::NoSyncs => (400, "no_syncs_found"),
+        CommandError::Store(_) => (500, "server_error"),
+    };
+    let body = json!({ "error": { "code": code, "message": error.to_string() } });
+    (status, body)
 }
 
 /// Runs syncs now, also paused ones. A sync that runs already is left alone, unless it is reset.

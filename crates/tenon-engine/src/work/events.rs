@@ -64,8 +64,8 @@ pub async fn connection_created(
         return Ok(());
     };
     if arrival == Arrival::New {
-        for function in of_event(&functions, CREATED) {
-            queue(tx, engine, &subject, function).await?;
+        for function in in_order(&functions, CREATED) {
+            queue(tx, engine, &subject, &function).await?;
         }
     }
     for function in functions
@@ -220,6 +220,12 @@ fn of_event<'a>(
     })
 }
 
+fn in_order(functions: &[FunctionRow], event: &str) -> Vec<FunctionRow> {
+    let mut functions: Vec<FunctionRow> = of_event(functions, event).cloned().collect();
+    functions.sort_by_key(|function| function.pk);
+    functions
+}
+
 /// Functions of an event, in the order in which they were stored.
 async fn ordered(
     reader: &Reader,
@@ -227,9 +233,7 @@ async fn ordered(
     event: &str,
 ) -> Result<Vec<FunctionRow>, StoreError> {
     let functions = reader.functions_of_integration(integration).await?;
-    let mut functions: Vec<FunctionRow> = of_event(&functions, event).cloned().collect();
-    functions.sort_by_key(|function| function.pk);
-    Ok(functions)
+    Ok(in_order(&functions, event))
 }
 
 /// Runs a function and waits for it; nothing if it or the connection is gone.

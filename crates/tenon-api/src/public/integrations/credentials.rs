@@ -1,10 +1,9 @@
 //! Credentials of the owner's app at a provider: in requests and in answers.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tenon_core::{Secret, auth::AuthMode};
-use tenon_engine::integrations::{IntegrationCredentials, WEBHOOK_SECRET};
-use tenon_store::integrations::IntegrationRow;
+use tenon_engine::integrations::IntegrationCredentials;
 
 use crate::validate::{Field, Object};
 
@@ -96,38 +95,4 @@ fn private_key(field: Field<'_>) -> Secret {
         )
         .take();
     Secret::new(STANDARD.encode(pem))
-}
-
-/// The credentials as they were given.
-pub(super) fn shown(mode: AuthMode, integration: &IntegrationRow) -> Value {
-    let secrets = &integration.secrets;
-    let text = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().clone());
-    let pem = secrets
-        .private_key
-        .as_ref()
-        .and_then(|key| STANDARD.decode(key.expose()).ok())
-        .and_then(|bytes| String::from_utf8(bytes).ok());
-    match mode {
-        AuthMode::App => json!({
-            "type": mode,
-            "app_id": secrets.app_id,
-            "private_key": pem,
-            "app_link": integration.app_link,
-        }),
-        AuthMode::Custom => json!({
-            "type": mode,
-            "client_id": integration.client_id,
-            "client_secret": text(&secrets.client_secret),
-            "app_id": secrets.app_id,
-            "private_key": pem,
-            "app_link": integration.app_link,
-        }),
-        _ => json!({
-            "type": mode,
-            "client_id": integration.client_id,
-            "client_secret": text(&secrets.client_secret),
-            "scopes": integration.scopes,
-            "webhook_secret": secrets.custom.expose().get(WEBHOOK_SECRET),
-        }),
-    }
 }

@@ -2,9 +2,9 @@
 
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
-use tenon_engine::integrations::IntegrationError;
+use tenon_engine::{inbound, integrations::IntegrationError};
 
-use super::show::{Shown, webhook_url};
+use super::show::Shown;
 use crate::{
     ApiError, App, UriParams,
     caller::{Caller, scope},
@@ -31,8 +31,8 @@ pub(super) async fn get(
     let integration = found.ok_or_else(|| IntegrationError::Unknown(key.to_owned()))?;
     let mut shown = Shown::of(&app, &integration);
     if include.contains(&"webhook") {
-        shown = shown.with_webhook_url(webhook_url(
-            &app,
+        shown = shown.with_webhook_url(inbound::address(
+            &app.engine,
             &caller.holder.environment_uuid,
             &integration,
         ));

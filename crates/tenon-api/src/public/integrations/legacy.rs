@@ -3,10 +3,9 @@
 use axum::{Json, extract::State, http::StatusCode};
 use serde_json::{Value, json};
 use tenon_core::Secret;
-use tenon_engine::integrations::WEBHOOK_SECRET;
+use tenon_engine::{inbound, integrations::WEBHOOK_SECRET};
 use tenon_store::integrations::IntegrationRow;
 
-use super::show::webhook_url;
 use crate::{
     ApiError, App, ErrorCode, UriParams,
     caller::{Caller, scope},
@@ -37,7 +36,7 @@ pub(super) async fn get(
             "actions": actions,
         }})));
     }
-    let url = webhook_url(&app, &caller.holder.environment_uuid, &integration);
+    let url = inbound::address(&app.engine, &caller.holder.environment_uuid, &integration);
     let mut answer = full(&app, &integration, url).await?;
     answer["config"]["syncs"] = syncs.into();
     answer["config"]["actions"] = actions.into();

@@ -6,7 +6,6 @@ use tenon_core::auth::AuthMode;
 use tenon_engine::integrations;
 use tenon_store::integrations::IntegrationRow;
 
-use super::credentials;
 use crate::{App, public::providers};
 
 /// The public form of an integration.
@@ -72,9 +71,7 @@ impl Shown {
             .catalogue
             .find(&integration.provider)
             .map_or(AuthMode::None, |provider| provider.auth_mode);
-        let shown =
-            integrations::takes_credentials(mode).then(|| credentials::shown(mode, integration));
-        self.credentials = Some(json!(shown));
+        self.credentials = Some(json!(integrations::shown_credentials(mode, integration)));
         self
     }
 
@@ -83,21 +80,4 @@ impl Shown {
         self.credentials = Some(json!({}));
         self
     }
-}
-
-/// Where a provider is to send webhooks of an integration.
-pub(super) fn webhook_url(
-    app: &App,
-    environment_uuid: &str,
-    integration: &IntegrationRow,
-) -> Option<String> {
-    let provider = app.engine.catalogue.find(&integration.provider)?;
-    if !provider.takes_webhooks() {
-        return None;
-    }
-    let base = &app.engine.settings.public_url;
-    Some(format!(
-        "{base}/webhook/{environment_uuid}/{}",
-        integration.unique_key
-    ))
 }

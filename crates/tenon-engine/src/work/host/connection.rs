@@ -12,6 +12,7 @@ use crate::{
     auth::refresh::{
         self, ConnectionErrorKind, ConnectionWithCredentials, CredentialsError, Refresh,
     },
+    inbound, integrations,
     proxy::ProxyTarget,
 };
 
@@ -123,7 +124,9 @@ impl RunHost {
             return Err(plain_error("the integration is gone".to_owned()));
         };
         let provider = self.engine.catalogue.find(&row.provider);
-        let name = provider.map(|provider| provider.display_name.clone());
+        let name = provider
+            .as_ref()
+            .map(|provider| provider.display_name.clone());
         let settings = &self.engine.settings;
         let mut integration = json!({
             "unique_key": row.unique_key,
@@ -135,17 +138,12 @@ impl RunHost {
             "updated_at": row.updated_at.iso_millis(),
         });
         if include.iter().any(|part| part == "webhook") {
-            integration["webhook_url"] = json!(format!(
-                "{}/webhook/{}/{}",
-                settings.public_url, subject.environment_uuid, row.unique_key
-            ));
+            let address = inbound::address(&self.engine, &subject.environment_uuid, &row);
+            integration["webhook_url"] = json!(address);
         }
         if include.iter().any(|part| part == "credentials") {
-            integration["credentials"] = json!({
-                "client_id": row.client_id,
-                "client_secret": row.secrets.client_secret.as_ref().map(|secret| secret.expose()),
-                "scopes": row.scopes,
-            });
+            let mode = provider.map_or(AuthMode::None, |provider| provider.auth_mode);
+            integration["credentials"] = json!(integrations::shown_credentials(mode, &row));
         }
         Ok(HostReply::Json(integration))
     }

@@ -229,7 +229,7 @@ impl RunHost {
         commands::trigger(&self.engine, &selection, how)
             .await
             .map(|()| HostReply::Done)
-            .map_err(|error| plain_error(error.to_string()))
+            .map_err(|error| api_error(commands::answer(&error), "/sync/trigger"))
     }
 
     async fn start_sync(
@@ -247,7 +247,7 @@ impl RunHost {
         commands::start(&self.engine, &selection)
             .await
             .map(|()| HostReply::Done)
-            .map_err(|error| plain_error(error.to_string()))
+            .map_err(|error| api_error(commands::answer(&error), "/sync/start"))
     }
 
     async fn variables(&self) -> Result<HostReply, HostError> {
