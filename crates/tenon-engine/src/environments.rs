@@ -1,12 +1,20 @@
 //! Environments: separate worlds with their own keys, variables and webhook settings.
 
+mod functions;
+
 use tenon_core::{
     Secret,
     names::{EnvironmentPk, NameError},
 };
 use tenon_store::{
     StoreError, Tx,
-    environments::{ApiKeyRow, EnvironmentRow, PublicAccess, WebhookSettingsRow},
+    environments::{
+        ApiKeyRow, EnvironmentRow, FunctionSettingsRow, PublicAccess, WebhookSettingsRow,
+    },
+};
+
+pub use functions::{
+    EgressMode, FunctionSettings, FunctionSettingsPatch, MAX_EGRESS_HOSTS, TokenMode, Validation,
 };
 
 use crate::Engine;
@@ -154,6 +162,7 @@ async fn create(
             on_sync_error: true,
             on_async_action_completion: true,
         },
+        functions: FunctionSettingsRow::default(),
     };
     let now = engine.clock.now();
     tx.insert_environment(&environment, now).await?;
@@ -292,6 +301,17 @@ pub async fn patch_webhooks(
     environment: EnvironmentPk,
     patch: WebhookSettingsPatch,
 ) -> Result<EnvironmentRow, EnvironmentError> {
+    patch_settings(engine, environment, patch, FunctionSettingsPatch::default()).await
+}
+
+/// Changes webhook settings and what functions may do, together; what the patches leave out stays. Returns the
+/// environment as it is afterwards.
+pub async fn patch_settings(
+    engine: &Engine,
+    environment: EnvironmentPk,
+    webhooks: WebhookSettingsPatch,
+    functions: FunctionSettingsPatch,
+) -> Result<EnvironmentRow, EnvironmentError> {
     let now = engine.clock.now();
     engine
         .store
@@ -300,8 +320,11 @@ pub async fn patch_webhooks(
                 .find_environment(environment)
                 .await?
                 .ok_or(EnvironmentError::Unknown)?;
-            patch.apply(&mut row.webhooks);
+            webhooks.apply(&mut row.webhooks);
+            functions.apply(&mut row.functions);
             tx.set_webhook_settings(environment, &row.webhooks, now)
+                .await?;
+            tx.set_function_settings(environment, &row.functions, now)
                 .await?;
             Ok(row)
         })

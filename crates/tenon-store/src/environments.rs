@@ -9,7 +9,7 @@ macro_rules! columns {
     () => {
         "pk, uuid, name, public_key, webhook_signing_key, hmac_key, hmac_enabled, public_key_auth, callback_url,
             primary_url, secondary_url, on_sync_completion_always, on_auth_creation, on_auth_refresh_error,
-            on_sync_error, on_async_action_completion"
+            on_sync_error, on_async_action_completion, egress_mode, egress_hosts, token_mode, record_validation"
     };
 }
 
@@ -29,6 +29,12 @@ crate::statements! {
             on_auth_creation = $5, on_auth_refresh_error = $6, on_sync_error = $7, on_async_action_completion = $8,
             updated_at_us = $9
         WHERE pk = $1";
+    ENVIRONMENT_FUNCTIONS = "
+        UPDATE environment SET egress_mode = $2, egress_hosts = $3, token_mode = $4, record_validation = $5,
+            updated_at_us = $6
+        WHERE pk = $1";
+    FUNCTION_SETTINGS = "
+        SELECT egress_mode, egress_hosts, token_mode, record_validation FROM environment WHERE pk = $1";
     ENVIRONMENT_SIGNING_KEY = "
         UPDATE environment SET webhook_signing_key = $2, updated_at_us = $3 WHERE pk = $1";
     ENVIRONMENT_PUBLIC_AUTH = "
@@ -72,6 +78,43 @@ pub struct EnvironmentRow {
     pub public_key_auth: String,
     pub callback_url: Option<String>,
     pub webhooks: WebhookSettingsRow,
+    pub functions: FunctionSettingsRow,
+}
+
+/// What functions may do, and what is asked of the records that they save.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionSettingsRow {
+    /// `open` or `provider-only`.
+    pub egress_mode: String,
+    /// JSON list of hosts that are open besides.
+    pub egress_hosts: String,
+    /// `visible` or `host-only`.
+    pub token_mode: String,
+    /// `off`, `warn` or `quarantine`.
+    pub record_validation: String,
+}
+
+impl Default for FunctionSettingsRow {
+    /// What the columns start with.
+    fn default() -> Self {
+        Self {
+            egress_mode: "open".to_owned(),
+            egress_hosts: "[]".to_owned(),
+            token_mode: "visible".to_owned(),
+            record_validation: "warn".to_owned(),
+        }
+    }
+}
+
+impl FunctionSettingsRow {
+    fn from_row(row: &Row, first: usize) -> Result<Self, StoreError> {
+        Ok(Self {
+            egress_mode: row.get(first)?,
+            egress_hosts: row.get(first + 1)?,
+            token_mode: row.get(first + 2)?,
+            record_validation: row.get(first + 3)?,
+        })
+    }
 }
 
 /// Where an environment's webhooks go and which are wanted.
@@ -207,7 +250,19 @@ macro_rules! reads {
                         on_sync_error: row.get(14)?,
                         on_async_action_completion: row.get(15)?,
                     },
+                    functions: FunctionSettingsRow::from_row(&row, 16)?,
                 }))
+            }
+
+            /// What functions of an environment may do; nothing if the environment is gone.
+            pub async fn function_settings(
+                &self,
+                environment: EnvironmentPk,
+            ) -> Result<Option<FunctionSettingsRow>, StoreError> {
+                self.find(&FUNCTION_SETTINGS, params![environment])
+                    .await?
+                    .map(|row| FunctionSettingsRow::from_row(&row, 0))
+                    .transpose()
             }
 
             /// Who holds the API key with this hash.
@@ -338,6 +393,26 @@ impl Tx {
             now,
         ];
         self.execute(&ENVIRONMENT_WEBHOOKS, values)
+            .await
+            .map(|_| ())
+    }
+
+    /// Replaces what functions may do.
+    pub async fn set_function_settings(
+        &self,
+        environment: EnvironmentPk,
+        settings: &FunctionSettingsRow,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let values = params![
+            environment,
+            settings.egress_mode.as_str(),
+            settings.egress_hosts.as_str(),
+            settings.token_mode.as_str(),
+            settings.record_validation.as_str(),
+            now,
+        ];
+        self.execute(&ENVIRONMENT_FUNCTIONS, values)
             .await
             .map(|_| ())
     }

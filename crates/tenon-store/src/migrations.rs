@@ -30,6 +30,7 @@ pub(crate) static MIGRATIONS: &[Migration] = migrations![
     "0007_operations",
     "0008_people",
     "0009_inbound",
+    "0010_function_modes",
 ];
 
 /// The table of steps done; the same text for both databases.

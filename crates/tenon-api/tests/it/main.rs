@@ -16,6 +16,7 @@ mod deploy;
 mod environment;
 mod events;
 mod from_functions;
+mod function_modes;
 mod functions;
 mod health;
 mod integrations;

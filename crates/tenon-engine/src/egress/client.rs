@@ -94,6 +94,15 @@ impl Egress {
                 .policy
                 .check_url(&url)
                 .map_err(|reason| EgressError::Refused { reason, hop })?;
+            if options
+                .hosts
+                .as_ref()
+                .is_some_and(|hosts| !hosts.allow(&url))
+            {
+                let reason =
+                    super::Refused::Elsewhere(url.host_str().unwrap_or_default().to_owned());
+                return Err(EgressError::Refused { reason, hop });
+            }
             let (sent, kept) = outgoing(body);
             let answer = exchange(&client, &method, &url, &headers, sent, deadline)
                 .await

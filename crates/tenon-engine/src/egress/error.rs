@@ -21,6 +21,11 @@ pub enum Refused {
     },
     #[error("a redirect from https to http (`{0}`)")]
     Downgrade(String),
+    /// The request may go to certain hosts only.
+    #[error(
+        "`{0}` is no host of the connection's provider, and functions of this environment may reach no other"
+    )]
+    Elsewhere(String),
 }
 
 /// Why a request had no answer, or its body no end.

@@ -11,6 +11,7 @@ mod decompress;
 mod error;
 mod guard;
 mod headers;
+mod hosts;
 mod network;
 mod redirect;
 mod request;
@@ -21,6 +22,7 @@ pub use client::Egress;
 pub use date::http_date;
 pub use error::{EgressError, Refused};
 pub use guard::EgressPolicy;
+pub use hosts::Hosts;
 pub use network::{Network, Socket, SystemNetwork};
 pub use request::{
     AcrossOrigins, ClientIdentity, EgressBody, EgressOptions, EgressRequest, checked_header,

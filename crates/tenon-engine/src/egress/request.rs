@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tenon_core::Secret;
 use url::Url;
 
-use super::{EgressError, ResponseBody};
+use super::{EgressError, Hosts, ResponseBody};
 
 /// A body to send.
 #[derive(Debug, Default)]
@@ -53,6 +53,8 @@ pub struct EgressOptions {
     /// Decodes `gzip`, `deflate` and `br`, and removes `content-encoding`.
     pub decompress: bool,
     pub identity: Option<ClientIdentity>,
+    /// Where the request and its redirects may go; nothing draws no circle closer than the guard's.
+    pub hosts: Option<Hosts>,
 }
 
 impl Default for EgressOptions {
@@ -64,6 +66,7 @@ impl Default for EgressOptions {
             max_response_bytes: Some(10 * 1024 * 1024),
             decompress: true,
             identity: None,
+            hosts: None,
         }
     }
 }

@@ -57,6 +57,8 @@ pub(super) struct Ask {
     pub(super) base_url_override: Option<String>,
     pub(super) decompress: Option<bool>,
     pub(super) keep_headers: Option<bool>,
+    /// Hosts that are open besides the provider's own; nothing leaves all open.
+    pub(super) hosts: Option<Vec<String>>,
 }
 
 /// A body that can be sent again, or a stream that cannot.

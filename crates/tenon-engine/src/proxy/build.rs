@@ -48,6 +48,10 @@ pub(super) fn request(
         EgressBody::Bytes(bytes) => bytes.clone(),
         EgressBody::Empty | EgressBody::Stream { .. } => Bytes::new(),
     };
+    let hosts = ask
+        .hosts
+        .as_ref()
+        .map(|besides| address::hosts(provider, auth, &context, besides));
     let host = host(&url);
     let seen = Seen {
         scope: &scope,
@@ -86,6 +90,7 @@ pub(super) fn request(
     sign(provider, auth, &unsigned, &mut headers)?;
     let mut request =
         EgressRequest::new(ask.method.clone(), url).options(options(provider, auth, ask));
+    request.options.hosts = hosts;
     request.headers = headers;
     request.body = body.sent;
     Ok(request)
@@ -109,6 +114,7 @@ fn options(provider: &Provider, auth: &Auth<'_>, ask: &Ask) -> EgressOptions {
         max_response_bytes: None,
         decompress: ask.decompress != Some(false),
         identity: auth.identity(provider),
+        hosts: None,
     }
 }
 

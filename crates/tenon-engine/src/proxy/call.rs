@@ -2,20 +2,24 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
+use serde_json::{Map, Value};
 use tenon_core::{
     function::{HostError, HostErrorKind, HttpReply, ProxyBody, ProxyCall},
     limits,
 };
+use tenon_providers::template::Context;
 
 use super::{
     ask::{Ask, AskBody, ProxyTarget},
+    auth::Auth,
     exchange::{self, Policy, Ready},
     send::ProxyError,
+    url as address,
 };
 use crate::{
     Engine,
     auth::refresh::CredentialsError,
-    egress::{EgressError, EgressResponse, checked_header},
+    egress::{EgressError, EgressResponse, Hosts, checked_header},
 };
 
 /// `nango.proxy` of a function: the whole answer in memory, with the 401 rule of functions.md, 2.2. A status that is an
@@ -25,7 +29,17 @@ pub async fn call(
     target: &ProxyTarget,
     call: ProxyCall,
 ) -> Result<HttpReply, HostError> {
-    let (mut ask, retry_on, hints, retries) = asked(call).map_err(refused)?;
+    call_within(engine, target, call, &Bounds::default()).await
+}
+
+/// The same within what the function may do.
+pub async fn call_within(
+    engine: &Engine,
+    target: &ProxyTarget,
+    call: ProxyCall,
+    bounds: &Bounds,
+) -> Result<HttpReply, HostError> {
+    let (mut ask, retry_on, hints, retries) = asked(call, bounds).map_err(refused)?;
     let policy = Policy {
         retries,
         retry_on: &retry_on,
@@ -36,12 +50,73 @@ pub async fn call(
     let response = exchange::run(engine, target, &mut ready, &mut ask, &policy)
         .await
         .map_err(refused)?;
-    collected(response).await.map_err(|error| {
+    let mut reply = collected(response).await.map_err(|error| {
         refused(ProxyError::NoAnswer {
             method: ask.method.clone(),
             source: error,
         })
-    })
+    })?;
+    if bounds.secrets_hidden {
+        // Keys that the provider wants in the address would come back with it.
+        reply.url = hidden(&reply.url, ready.connection.credentials.expose());
+    }
+    Ok(reply)
+}
+
+/// Hosts that functions of this connection may reach.
+pub async fn hosts(
+    engine: &Engine,
+    target: &ProxyTarget,
+    besides: &[String],
+) -> Result<Hosts, HostError> {
+    let ready = Ready::load(engine, target).await.map_err(refused)?;
+    let auth = Auth::of(&ready.connection, &ready.integration_config);
+    let scope = auth.scope();
+    let context = Context::new(&scope, engine.clock.now(), engine.ids.uuid4());
+    Ok(address::hosts(&ready.provider, &auth, &context, besides))
+}
+
+/// What a function may do with a connection.
+#[derive(Clone, Debug, Default)]
+pub struct Bounds {
+    /// Hosts that are open besides the provider's own; nothing leaves all open.
+    pub hosts: Option<Vec<String>>,
+    /// Whether credentials are kept out of what the function gets to see.
+    pub secrets_hidden: bool,
+}
+
+/// Shortest credential that is looked for in an address: shorter ones stand in every second one by chance.
+const SHORTEST_SECRET: usize = 4;
+
+/// An address without the credentials that may stand in it.
+fn hidden(url: &str, credentials: &Map<String, Value>) -> String {
+    let mut secrets = Vec::new();
+    texts(&Value::Object(credentials.clone()), &mut secrets);
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    let mut url = url.to_owned();
+    for secret in secrets {
+        let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        let percent =
+            percent_encoding::utf8_percent_encode(&secret, percent_encoding::NON_ALPHANUMERIC);
+        for form in [secret.clone(), encoded, percent.to_string()] {
+            url = url.replace(&form, "***");
+        }
+    }
+    url
+}
+
+fn texts(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.len() >= SHORTEST_SECRET => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(members) => {
+            let secret = |name: &&String| !matches!(name.as_str(), "type" | "expires_at");
+            for name in members.keys().filter(secret) {
+                texts(&members[name], found);
+            }
+        }
+        _ => {}
+    }
 }
 
 type Asked = (
@@ -51,7 +126,7 @@ type Asked = (
     u32,
 );
 
-fn asked(call: ProxyCall) -> Result<Asked, ProxyError> {
+fn asked(call: ProxyCall, bounds: &Bounds) -> Result<Asked, ProxyError> {
     let method = Method::from_bytes(call.method.to_ascii_uppercase().as_bytes())
         .map_err(|_| ProxyError::Body(format!("`{}` is not a method", call.method)))?;
     let mut headers = HeaderMap::new();
@@ -82,6 +157,7 @@ fn asked(call: ProxyCall) -> Result<Asked, ProxyError> {
         base_url_override: call.base_url_override,
         decompress: call.decompress,
         keep_headers: call.forward_headers_on_redirect,
+        hosts: bounds.hosts.clone(),
     };
     Ok((ask, call.retry_on, call.retry_header, call.retries))
 }

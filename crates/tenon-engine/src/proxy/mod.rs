@@ -18,7 +18,7 @@ mod url;
 mod verify;
 
 pub use ask::{ProxyRequest, ProxyRequestBody, ProxyTarget};
-pub use call::call;
+pub use call::{Bounds, call, call_within, hosts};
 pub use log::ProxyState;
 pub use reply::ProxyReply;
 pub use send::{ProxyError, send};

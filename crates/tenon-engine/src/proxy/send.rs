@@ -68,6 +68,7 @@ pub async fn send(
         base_url_override: request.base_url_override,
         decompress: request.decompress,
         keep_headers: request.forward_headers_on_redirect,
+        hosts: None,
     };
     let response = exchange::run(engine, target, &mut ready, &mut ask, &policy).await?;
     Ok(ProxyReply::of(response, &method))

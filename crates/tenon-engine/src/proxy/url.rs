@@ -12,6 +12,7 @@ use tenon_providers::{
 use url::Url;
 
 use super::{ask::Ask, auth::Auth, send::ProxyError};
+use crate::egress::Hosts;
 
 /// What JavaScript's `encodeURIComponent` leaves alone.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -88,6 +89,15 @@ fn base<'a>(
             _ => Err(ProxyError::InvalidBaseUrl(given.into_owned())),
         };
     }
+    own_base(provider, auth, context)
+}
+
+/// The address of the provider itself.
+fn own_base<'a>(
+    provider: &'a Provider,
+    auth: &Auth<'a>,
+    context: &Context<'_>,
+) -> Result<Cow<'a, str>, ProxyError> {
     let own = match auth.mode {
         AuthMode::AwsSigV4 => auth.connection_config.get("base_url"),
         _ => auth.integration_config.get("baseUrl"),
@@ -111,6 +121,45 @@ fn base<'a>(
         Ok(url) => Ok(Cow::Owned(url.into())),
         Err(_) => Err(ProxyError::MissingApiUrl(provider.name.clone())),
     }
+}
+
+/// Members of a provider's definition that say where it is, besides its base.
+const ADDRESSES: [&str; 5] = [
+    "authorization_url",
+    "token_url",
+    "refresh_url",
+    "request_url",
+    "registration_url",
+];
+
+/// Hosts of the provider, as its definition names them for this connection, and those that are open besides.
+pub(super) fn hosts(
+    provider: &Provider,
+    auth: &Auth<'_>,
+    context: &Context<'_>,
+    besides: &[String],
+) -> Hosts {
+    let mut hosts = Hosts::new(besides.iter().cloned());
+    if let Ok(base) = own_base(provider, auth, context)
+        && let Ok(url) = Url::parse(&base)
+    {
+        hosts.add(&url);
+    }
+    let named = ADDRESSES.iter().filter_map(|name| provider.raw.get(*name));
+    for address in named {
+        let texts: Vec<&str> = match address {
+            Value::String(text) => vec![text],
+            Value::Object(several) => several.values().filter_map(Value::as_str).collect(),
+            _ => continue,
+        };
+        for text in texts {
+            // One that needs what the connection does not have leads nowhere.
+            if let Ok(url) = template::render_url(text, context) {
+                hosts.add(&url);
+            }
+        }
+    }
+    hosts
 }
 
 /// The endpoint without a base that it repeats.
@@ -231,6 +280,7 @@ mod tests {
             base_url_override: None,
             decompress: None,
             keep_headers: None,
+            hosts: None,
         }
     }
 

@@ -139,5 +139,6 @@ fn ask(
         base_url_override: verification.base_url_override.clone(),
         decompress: None,
         keep_headers: None,
+        hosts: None,
     })
 }

@@ -9,7 +9,7 @@ use tenon_core::{
 };
 use tenon_store::{
     Store, StoreError,
-    environments::{EnvironmentRow, WebhookSettingsRow},
+    environments::{EnvironmentRow, FunctionSettingsRow, WebhookSettingsRow},
     work::tasks::{NewTask, TaskRow, TaskState},
 };
 use tenon_testkit::{TestStore, store_test};
@@ -32,6 +32,7 @@ async fn environment(store: &Store) {
         hmac_enabled: false,
         public_key_auth: "off".to_owned(),
         callback_url: None,
+        functions: FunctionSettingsRow::default(),
         webhooks: WebhookSettingsRow {
             primary_url: None,
             secondary_url: None,

@@ -3,6 +3,7 @@
 use axum::{Json, extract::State};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
+use tenon_engine::environments;
 use tenon_store::environments::EnvironmentRow;
 
 use crate::{
@@ -24,6 +25,26 @@ struct Data {
     webhook_signing_key: String,
     standard_webhooks_secret: String,
     webhook_settings: WebhookSettings,
+    function_settings: FunctionSettings,
+}
+
+#[derive(Debug, Serialize)]
+struct FunctionSettings {
+    egress_mode: &'static str,
+    egress_hosts: Vec<String>,
+    token_mode: &'static str,
+    record_validation: &'static str,
+}
+
+impl From<environments::FunctionSettings> for FunctionSettings {
+    fn from(settings: environments::FunctionSettings) -> Self {
+        Self {
+            egress_mode: settings.egress.as_str(),
+            egress_hosts: settings.egress_hosts,
+            token_mode: settings.tokens.as_str(),
+            record_validation: settings.validation.as_str(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -41,6 +62,7 @@ impl From<EnvironmentRow> for Body {
     fn from(environment: EnvironmentRow) -> Self {
         let signing_key = environment.webhook_signing_key.into_exposed();
         let webhooks = environment.webhooks;
+        let functions = environments::FunctionSettings::from(&environment.functions);
         Self {
             data: Data {
                 name: environment.name,
@@ -56,6 +78,7 @@ impl From<EnvironmentRow> for Body {
                     on_sync_error: webhooks.on_sync_error,
                     on_async_action_completion: webhooks.on_async_action_completion,
                 },
+                function_settings: functions.into(),
             },
         }
     }

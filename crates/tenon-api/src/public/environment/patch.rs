@@ -1,7 +1,10 @@
 //! Changes settings of the environment.
 
 use axum::{Json, extract::State};
-use tenon_engine::environments::{self, WebhookSettingsPatch};
+use tenon_engine::environments::{
+    self, EgressMode, FunctionSettingsPatch, MAX_EGRESS_HOSTS, TokenMode, Validation,
+    WebhookSettingsPatch,
+};
 
 use super::get::Body;
 use crate::{
@@ -11,6 +14,12 @@ use crate::{
     query::Query,
     validate::Object,
 };
+
+/// Longest name of a host.
+const MAX_HOST_CHARS: usize = 253;
+
+/// What is expected of a host.
+const HOST_RULE: &str = "be `host`, `host:port` or `*.domain`";
 
 /// Longest webhook URL.
 const MAX_URL_CHARS: usize = 2_048;
@@ -23,12 +32,13 @@ pub(super) async fn patch(
     body: JsonBody,
 ) -> Result<Json<Body>, ApiError> {
     query.none()?;
-    let patch = checked(&body)?;
-    let environment = environments::patch_webhooks(&app.engine, caller.environment, patch).await?;
+    let (webhooks, functions) = checked(&body)?;
+    let environment =
+        environments::patch_settings(&app.engine, caller.environment, webhooks, functions).await?;
     Ok(Json(Body::from(environment)))
 }
 
-fn checked(body: &JsonBody) -> Result<WebhookSettingsPatch, ApiError> {
+fn checked(body: &JsonBody) -> Result<(WebhookSettingsPatch, FunctionSettingsPatch), ApiError> {
     let input = body.input();
     let object = input.object();
     let mut patch = WebhookSettingsPatch::default();
@@ -44,10 +54,50 @@ fn checked(body: &JsonBody) -> Result<WebhookSettingsPatch, ApiError> {
         };
         settings.strict();
     }
+    let mut functions = FunctionSettingsPatch::default();
+    if let Some(settings) = object.optional("function_settings").object() {
+        functions = function_settings(&settings);
+        settings.strict();
+    }
     object.strict();
     drop(object);
     input.finish()?;
-    Ok(patch)
+    Ok((patch, functions))
+}
+
+fn function_settings(settings: &Object<'_>) -> FunctionSettingsPatch {
+    let egress = settings.optional("egress_mode");
+    let tokens = settings.optional("token_mode");
+    let validation = settings.optional("record_validation");
+    let hosts = settings.optional("egress_hosts").items(MAX_EGRESS_HOSTS);
+    FunctionSettingsPatch {
+        egress: egress
+            .one_of(&["open", "provider-only"])
+            .map(EgressMode::parse),
+        egress_hosts: hosts.map(|items| {
+            items.texts(|text| text.min(1).max(MAX_HOST_CHARS).matches(is_host, HOST_RULE))
+        }),
+        tokens: tokens
+            .one_of(&["visible", "host-only"])
+            .map(TokenMode::parse),
+        validation: validation
+            .one_of(&["off", "warn", "quarantine"])
+            .map(Validation::parse),
+    }
+}
+
+/// `host`, `host:port` or `*.domain`.
+fn is_host(text: &str) -> bool {
+    let bare = text.strip_prefix("*.").unwrap_or(text);
+    let (host, port) = match bare.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (bare, None),
+    };
+    let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !host.is_empty()
+        && host.chars().all(named)
+        && !host.starts_with('.')
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|_| bare == text))
 }
 
 fn url(settings: &Object<'_>, name: &'static str) -> Option<Option<String>> {

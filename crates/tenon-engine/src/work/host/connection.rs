@@ -12,9 +12,23 @@ use crate::{
     auth::refresh::{
         self, ConnectionErrorKind, ConnectionWithCredentials, CredentialsError, Refresh,
     },
+    environments::TokenMode,
     inbound, integrations,
     proxy::ProxyTarget,
 };
+
+/// Members of credentials that are no secrets.
+const SHOWN: [&str; 6] = [
+    "type",
+    "expires_at",
+    "client_id",
+    "scopes",
+    "app_id",
+    "app_link",
+];
+
+/// What functions see in place of a credential that is kept from them.
+const REDACTED: &str = "[redacted]";
 
 impl RunHost {
     pub(super) async fn connection(
@@ -24,7 +38,11 @@ impl RunHost {
         refresh_token: bool,
     ) -> Result<HostReply, HostError> {
         let connection = self.fresh(target, force_refresh).await?;
-        Ok(HostReply::Json(public(&connection, refresh_token)))
+        let mut public = public(&connection, refresh_token);
+        if self.hides_secrets().await? {
+            redact(&mut public["credentials"]);
+        }
+        Ok(HostReply::Json(public))
     }
 
     async fn fresh(
@@ -64,7 +82,15 @@ impl RunHost {
             | AuthMode::Tableau => credentials.get("token").cloned(),
             _ => None,
         };
-        Ok(HostReply::Json(token.unwrap_or(Value::Object(credentials))))
+        let mut token = token.unwrap_or(Value::Object(credentials));
+        if self.hides_secrets().await? {
+            redact(&mut token);
+        }
+        Ok(HostReply::Json(token))
+    }
+
+    async fn hides_secrets(&self) -> Result<bool, HostError> {
+        Ok(self.settings().await?.tokens == TokenMode::HostOnly)
     }
 
     pub(super) async fn metadata(&self) -> Result<HostReply, HostError> {
@@ -144,8 +170,27 @@ impl RunHost {
         if include.iter().any(|part| part == "credentials") {
             let mode = provider.map_or(AuthMode::None, |provider| provider.auth_mode);
             integration["credentials"] = json!(integrations::shown_credentials(mode, &row));
+            if self.hides_secrets().await? {
+                redact(&mut integration["credentials"]);
+            }
         }
         Ok(HostReply::Json(integration))
+    }
+}
+
+/// Writes over every text and number of credentials, except what is no secret.
+fn redact(value: &mut Value) {
+    match value {
+        Value::Null | Value::Bool(_) => {}
+        Value::Number(_) | Value::String(_) => *value = json!(REDACTED),
+        Value::Array(items) => items.iter_mut().for_each(redact),
+        Value::Object(members) => {
+            for (name, member) in members {
+                if !SHOWN.contains(&name.as_str()) {
+                    redact(member);
+                }
+            }
+        }
     }
 }
 

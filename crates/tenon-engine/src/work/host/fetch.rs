@@ -5,7 +5,11 @@ use tenon_core::function::{FetchCall, HostError, HostErrorKind, HostReply, HttpR
 use url::Url;
 
 use super::{RunHost, plain_error};
-use crate::egress::{EgressError, EgressRequest};
+use crate::{
+    egress::{EgressError, EgressRequest},
+    environments::EgressMode,
+    proxy,
+};
 
 /// Largest answer: it is copied into the isolate.
 const RESPONSE_BYTES: u64 = 50 * 1024 * 1024;
@@ -25,7 +29,13 @@ impl RunHost {
                 "requests to this platform's own API are not allowed",
             ));
         }
-        let request = request(url, call).map_err(|error| self.refuse(&error))?;
+        let mut request = request(url, call).map_err(|error| self.refuse(&error))?;
+        let settings = self.settings().await?;
+        if settings.egress == EgressMode::ProviderOnly {
+            let target = self.target(None, None)?;
+            let hosts = proxy::hosts(&self.engine, &target, &settings.egress_hosts).await?;
+            request.options.hosts = Some(hosts);
+        }
         let answer = self.engine.egress.send(request).await;
         let response = answer.map_err(|error| self.refuse(&error))?;
         let status = response.status;

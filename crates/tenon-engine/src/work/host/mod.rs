@@ -19,7 +19,7 @@ use tenon_core::{
     names::{ConnectionId, IntegrationKey},
 };
 use tenon_store::StoreError;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 use super::{
     actions::{self, ActionCall},
@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     Engine,
+    environments::{EgressMode, FunctionSettings, TokenMode},
     proxy::{self, ProxyTarget},
     records::Writer,
 };
@@ -48,6 +49,8 @@ pub struct RunHost {
     interrupt: Arc<AtomicBool>,
     /// How many actions deep this run is.
     depth: u32,
+    /// What functions of this environment may do; read when it is first asked for.
+    settings: OnceCell<FunctionSettings>,
     /// Syncs only.
     writer: Option<Arc<Writer>>,
     progress: Mutex<Progress>,
@@ -85,6 +88,7 @@ impl RunHost {
             stored,
             interrupt,
             depth,
+            settings: OnceCell::new(),
             progress: Mutex::default(),
         }
     }
@@ -152,8 +156,42 @@ impl RunHost {
             call.provider_config_key.as_deref(),
             call.connection_id.as_deref(),
         )?;
-        let reply = proxy::call(&self.engine, &target, call).await?;
-        Ok(HostReply::Response(Box::new(reply)))
+        let settings = self.settings().await?;
+        let secrets_hidden = settings.tokens == TokenMode::HostOnly;
+        // Credentials that a function may not see must not be sent where it chooses, either.
+        let confined = secrets_hidden || settings.egress == EgressMode::ProviderOnly;
+        let bounds = proxy::Bounds {
+            hosts: confined.then(|| settings.egress_hosts.clone()),
+            secrets_hidden,
+        };
+        match proxy::call_within(&self.engine, &target, call, &bounds).await {
+            Ok(reply) => Ok(HostReply::Response(Box::new(reply))),
+            Err(error) => {
+                if confined && error.code == "base_url_override_not_allowed" {
+                    self.log(
+                        LogLevel::Warn,
+                        format!("a request was refused: {}", error.message),
+                        None,
+                    );
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// What functions of this environment may do; the same for the whole run.
+    async fn settings(&self) -> Result<&FunctionSettings, HostError> {
+        let read = || async {
+            let row = self
+                .engine
+                .reader()
+                .function_settings(self.run.subject.environment)
+                .await
+                .map_err(store_error)?;
+            let row = row.ok_or_else(|| plain_error("the environment is gone".to_owned()))?;
+            Ok(FunctionSettings::from(&row))
+        };
+        self.settings.get_or_try_init(read).await
     }
 
     /// `proxy.paginate` of the provider, as its definition has it.
