@@ -9,6 +9,7 @@ pub mod auth;
 pub mod connect;
 pub mod connections;
 pub mod deploy;
+pub mod deployments;
 pub mod environment;
 pub mod events;
 pub mod functions;
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(sync::routes())
         .merge(functions::routes())
         .merge(deploy::routes())
+        .merge(deployments::routes())
         .merge(webhook::routes())
         .merge(action::routes())
         .merge(environment::routes())

@@ -31,6 +31,7 @@ pub(crate) static MIGRATIONS: &[Migration] = migrations![
     "0008_people",
     "0009_inbound",
     "0010_function_modes",
+    "0011_function_history",
 ];
 
 /// The table of steps done; the same text for both databases.

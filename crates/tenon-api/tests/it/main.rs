@@ -13,6 +13,7 @@ mod connect_sessions;
 mod connections;
 mod crashes;
 mod deploy;
+mod deployments;
 mod environment;
 mod events;
 mod from_functions;

@@ -495,6 +495,52 @@ async fn faults_77_a_run_finishes_on_the_version_it_began_with() {
 }
 
 #[tokio::test]
+async fn faults_77_records_of_a_removed_model_and_of_older_ids_stay_until_they_are_removed() {
+    let app = TestApp::start().await;
+    app.connection("crm", "alice").await;
+    app.functions.on("items", |request, host| async move {
+        let by_number = request.bundle.javascript.contains("number");
+        let id = if by_number { "7" } else { "uuid-7" };
+        save(&host, "Item", &[(id, json!({ "name": "seven" }))]).await;
+        if request.context.models.iter().any(|model| model == "Old") {
+            save(&host, "Old", &[("1", json!({}))]).await;
+        }
+        succeeded(&json!(null))
+    });
+    let first = sync("items").models(&["Item", "Old"]).code("// number");
+    app.deploy_flows(&[first]).await;
+    app.run_until_idle().await;
+    assert_eq!(ids(&app).await, ["7"]);
+
+    // The plan names the model that goes; its records stay readable.
+    let second = sync("items").code("// uuid");
+    let mut plan = crate::app::flows::body(std::slice::from_ref(&second));
+    plan["reconcile"] = json!(false);
+    let plan = app.post("/sync/deploy/confirmation", plan).await.json();
+    assert_eq!(plan["deletedModels"], json!(["Old"]));
+    app.deploy_flows(&[second]).await;
+    app.pass(HOUR).await;
+    let old = app
+        .request("GET", "/records?model=Old")
+        .header("provider-config-key", "crm")
+        .header("connection-id", "alice");
+    let old = old.send().await.json();
+    assert_eq!(old["records"].as_array().unwrap().len(), 1);
+
+    // A record under another id is another record, until a reset with an empty cache removes what was under the old one.
+    assert_eq!(ids(&app).await, ["7", "uuid-7"]);
+    let reset = json!({
+        "syncs": ["items"],
+        "provider_config_key": "crm",
+        "connection_id": "alice",
+        "opts": { "reset": true, "emptyCache": true },
+    });
+    assert_eq!(app.post("/sync/trigger", reset).await.status(), 200);
+    app.run_until_idle().await;
+    assert_eq!(ids(&app).await, ["uuid-7"]);
+}
+
+#[tokio::test]
 async fn frequencies_of_one_connection() {
     let items = Arc::default();
     let app = saving(&items).await;

@@ -146,7 +146,9 @@ pub async fn integration_deleted(
 ) -> Result<(), StoreError> {
     let now = engine.clock.now();
     for function in tx.functions_of_integration(integration).await? {
-        tx.delete_function(function.pk, now).await?;
+        // No deployment brings them back: their integration is gone.
+        tx.delete_function(function.pk, engine.ids.int(), now)
+            .await?;
     }
     Ok(())
 }

@@ -9,6 +9,19 @@ use tenon_core::{
 
 use crate::{Reader, Row, StoreError, Tx, params};
 
+macro_rules! select {
+    ($rest:expr) => {
+        concat!(
+            "SELECT f.pk, f.environment_pk, f.integration_pk, i.unique_key, i.provider, f.kind, f.name, f.version,
+            f.bundle_hash, f.sdk_version, f.models, f.input, f.models_json_schema, f.endpoints, f.features,
+            f.metadata, f.webhook_subscriptions, f.runs, f.event, f.auto_start, f.track_deletes, f.sync_type,
+            f.source, f.enabled, f.created_at_us, f.typescript_hash, f.activated_by, f.retired_by
+        FROM function f JOIN integration i ON i.pk = f.integration_pk ",
+            $rest
+        )
+    };
+}
+
 crate::statements! {
     BUNDLE_INSERT = "
         INSERT INTO bundle (hash, javascript, created_at_us) VALUES ($1, $2, $3) ON CONFLICT (hash) DO NOTHING";
@@ -17,36 +30,28 @@ crate::statements! {
         INSERT INTO function (pk, environment_pk, integration_pk, deployment_pk, kind, name, version, bundle_hash,
             typescript, sdk_version, models, input, models_json_schema, endpoints, features, metadata,
             webhook_subscriptions, runs, event, auto_start, track_deletes, sync_type, source, enabled, active,
-            created_at_us)
+            created_at_us, activated_by, typescript_hash)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-            $23, $24, TRUE, $25)";
+            $23, $24, TRUE, $25, $4, $26)";
     FUNCTION_SUPERSEDE = "
-        UPDATE function SET active = FALSE WHERE integration_pk = $1 AND kind = $2 AND name = $3 AND active";
+        UPDATE function SET active = FALSE, retired_by = $4
+        WHERE integration_pk = $1 AND kind = $2 AND name = $3 AND active";
     FUNCTION_TOUCH = "UPDATE function SET created_at_us = $2, deployment_pk = $3 WHERE pk = $1";
     FUNCTION_DELETE = "
-        UPDATE function SET active = FALSE, deleted_at_us = $2 WHERE pk = $1 AND active";
-    FUNCTION_FIND = "
-        SELECT f.pk, f.environment_pk, f.integration_pk, i.unique_key, i.provider, f.kind, f.name, f.version,
-            f.bundle_hash, f.sdk_version, f.models, f.input, f.models_json_schema, f.endpoints, f.features,
-            f.metadata, f.webhook_subscriptions, f.runs, f.event, f.auto_start, f.track_deletes, f.sync_type,
-            f.source, f.enabled, f.created_at_us
-        FROM function f JOIN integration i ON i.pk = f.integration_pk
-        WHERE f.integration_pk = $1 AND f.kind = $2 AND f.name = $3 AND f.active";
-    FUNCTIONS_OF_INTEGRATION = "
-        SELECT f.pk, f.environment_pk, f.integration_pk, i.unique_key, i.provider, f.kind, f.name, f.version,
-            f.bundle_hash, f.sdk_version, f.models, f.input, f.models_json_schema, f.endpoints, f.features,
-            f.metadata, f.webhook_subscriptions, f.runs, f.event, f.auto_start, f.track_deletes, f.sync_type,
-            f.source, f.enabled, f.created_at_us
-        FROM function f JOIN integration i ON i.pk = f.integration_pk
-        WHERE f.integration_pk = $1 AND f.active ORDER BY f.kind, f.name";
-    FUNCTIONS_OF_ENVIRONMENT = "
-        SELECT f.pk, f.environment_pk, f.integration_pk, i.unique_key, i.provider, f.kind, f.name, f.version,
-            f.bundle_hash, f.sdk_version, f.models, f.input, f.models_json_schema, f.endpoints, f.features,
-            f.metadata, f.webhook_subscriptions, f.runs, f.event, f.auto_start, f.track_deletes, f.sync_type,
-            f.source, f.enabled, f.created_at_us
-        FROM function f JOIN integration i ON i.pk = f.integration_pk
+        UPDATE function SET active = FALSE, deleted_at_us = $2, retired_by = $3 WHERE pk = $1 AND active";
+    FUNCTION_FIND = select!("
+        WHERE f.integration_pk = $1 AND f.kind = $2 AND f.name = $3 AND f.active");
+    FUNCTIONS_OF_INTEGRATION = select!("
+        WHERE f.integration_pk = $1 AND f.active ORDER BY f.kind, f.name");
+    FUNCTIONS_OF_ENVIRONMENT = select!("
         WHERE f.environment_pk = $1 AND f.active AND i.deleted_at_us IS NULL
-        ORDER BY i.created_at_us, i.pk, f.kind, f.name";
+        ORDER BY i.created_at_us, i.pk, f.kind, f.name");
+    FUNCTIONS_OF_DEPLOYMENT = select!("
+        WHERE f.environment_pk = $1 AND f.activated_by <= $2 AND (f.retired_by IS NULL OR f.retired_by > $2)
+            AND i.deleted_at_us IS NULL
+        ORDER BY i.created_at_us, i.pk, f.kind, f.name");
+    FUNCTION_VERSIONS = select!("
+        WHERE f.integration_pk = $1 AND f.kind = $2 AND f.name = $3 ORDER BY f.pk DESC LIMIT $4");
     FUNCTION_CODE = "SELECT typescript FROM function WHERE pk = $1";
 }
 
@@ -110,7 +115,18 @@ pub struct FunctionRow {
     pub sync_type: Option<String>,
     pub source: String,
     pub enabled: bool,
+    /// When it was last deployed.
     pub created_at: Timestamp,
+    /// See [`source_hash`]; unknown for what was deployed long ago.
+    pub typescript_hash: Option<String>,
+    /// The deployments that made it active and put an end to that.
+    pub activated_by: i64,
+    pub retired_by: Option<i64>,
+}
+
+/// What tells two sources apart.
+pub fn source_hash(typescript: &str) -> String {
+    blake3::hash(typescript.as_bytes()).to_hex().to_string()
 }
 
 impl FunctionRow {
@@ -142,6 +158,9 @@ impl FunctionRow {
             source: row.get(22)?,
             enabled: row.get(23)?,
             created_at: row.get(24)?,
+            typescript_hash: row.get(25)?,
+            activated_by: row.get::<Option<i64>>(26)?.unwrap_or_default(),
+            retired_by: row.get(27)?,
         })
     }
 }
@@ -192,6 +211,18 @@ macro_rules! reads {
                 rows.iter().map(FunctionRow::from_row).collect()
             }
 
+            /// The functions that were active when a deployment was through, by integration, kind and name.
+            pub async fn functions_of_deployment(
+                &self,
+                environment: EnvironmentPk,
+                deployment: i64,
+            ) -> Result<Vec<FunctionRow>, StoreError> {
+                let rows = self
+                    .query(&FUNCTIONS_OF_DEPLOYMENT, params![environment, deployment])
+                    .await?;
+                rows.iter().map(FunctionRow::from_row).collect()
+            }
+
             /// All active functions of an environment, by integration, kind and name.
             pub async fn functions_of_environment(
                 &self,
@@ -218,6 +249,19 @@ impl Reader {
             .transpose()
     }
 
+    /// Versions of a function, the newest first.
+    pub async fn function_versions(
+        &self,
+        integration: IntegrationPk,
+        kind: &str,
+        name: &str,
+        limit: i64,
+    ) -> Result<Vec<FunctionRow>, StoreError> {
+        let values = params![integration, kind, name, limit];
+        let rows = self.query(&FUNCTION_VERSIONS, values).await?;
+        rows.iter().map(FunctionRow::from_row).collect()
+    }
+
     /// The TypeScript of a function as it was deployed.
     pub async fn function_code(&self, function: FunctionPk) -> Result<String, StoreError> {
         self.get(&FUNCTION_CODE, params![function]).await?.get(0)
@@ -241,7 +285,7 @@ impl Tx {
     pub async fn insert_function(&self, new: &NewFunction) -> Result<(), StoreError> {
         self.execute(
             &FUNCTION_SUPERSEDE,
-            params![new.integration, new.kind, &new.name],
+            params![new.integration, new.kind, &new.name, new.deployment],
         )
         .await?;
         let values = params![
@@ -270,6 +314,7 @@ impl Tx {
             &new.source,
             new.enabled,
             new.created_at,
+            source_hash(&new.typescript),
         ];
         self.execute(&FUNCTION_INSERT, values).await.map(|_| ())
     }
@@ -286,13 +331,14 @@ impl Tx {
             .map(|_| ())
     }
 
-    /// Deletes a function: it no longer runs; its versions stay as history.
+    /// Deletes a function as part of a deployment: it no longer runs; its versions stay as history.
     pub async fn delete_function(
         &self,
         function: FunctionPk,
+        deployment: i64,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.execute(&FUNCTION_DELETE, params![function, now])
+        self.execute(&FUNCTION_DELETE, params![function, now, deployment])
             .await
             .map(|_| ())
     }

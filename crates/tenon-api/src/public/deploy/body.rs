@@ -166,6 +166,7 @@ fn function(object: &Object<'_>, shared_schema: Option<&Value>) -> FunctionConfi
         javascript,
         typescript,
         models,
+        origin: None,
     };
     object.strict();
     function
@@ -329,7 +330,9 @@ fn event(script: &Object<'_>, integration: &str, has_event: bool) -> EventConfig
         integration: integration.to_owned(),
         name,
         event: event.unwrap_or_default().to_owned(),
+        version: None,
         javascript,
         typescript,
+        origin: None,
     }
 }

@@ -1,5 +1,7 @@
 //! Deploying functions (scheduler.md, 8; cli.md, 4).
 
+mod diff;
+mod history;
 mod plan;
 mod security;
 mod version;
@@ -16,7 +18,7 @@ use tenon_store::{
     StoreError, Tx,
     work::{
         deployments::NewDeployment,
-        functions::{FunctionRow, NewFunction},
+        functions::{FunctionRow, NewFunction, source_hash},
     },
 };
 
@@ -26,6 +28,7 @@ use crate::{
     operations::{NewOperation, OperationKind, OperationState},
 };
 
+pub use history::{FunctionChange, RevertError, changes, revert};
 pub use plan::{Plan, PlannedEvent, PlannedFunction, PlannedSync};
 
 /// How long a deploy holds off others: longer than any takes, so that only a dead one is passed over.
@@ -46,6 +49,8 @@ pub enum DeployMode {
     Integration,
     /// Only what is listed.
     Single,
+    /// The whole environment, as an earlier deploy left it: also what others deployed since is deleted.
+    Revert { to: i64 },
 }
 
 impl DeployMode {
@@ -55,6 +60,7 @@ impl DeployMode {
             Self::All => "all",
             Self::Integration => "integration",
             Self::Single => "single",
+            Self::Revert { .. } => "revert",
         }
     }
 }
@@ -69,6 +75,13 @@ pub struct Deployment {
     pub events: Option<Vec<EventConfig>>,
     pub sdk_version: Option<String>,
     /// `repo`, `catalog` or `standalone`.
+    pub source: String,
+}
+
+/// Where a function that is deployed again came from, if not from this deploy.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub sdk_version: Option<String>,
     pub source: String,
 }
 
@@ -111,6 +124,7 @@ pub struct FunctionConfig {
     pub features: Vec<String>,
     pub javascript: String,
     pub typescript: String,
+    pub origin: Option<Origin>,
 }
 
 /// An event function to deploy.
@@ -119,8 +133,11 @@ pub struct EventConfig {
     pub integration: String,
     pub name: String,
     pub event: String,
+    /// The server counts if none is given.
+    pub version: Option<String>,
     pub javascript: String,
     pub typescript: String,
+    pub origin: Option<Origin>,
 }
 
 /// A function as it was deployed.
@@ -367,7 +384,7 @@ impl<'a> Change<'a> {
             hashes,
             existing: tx.functions_of_environment(deployment.environment).await?,
             integrations,
-            record: engine.ids.int(),
+            record: next_record(tx, engine, deployment.environment).await?,
             now,
         })
     }
@@ -399,7 +416,9 @@ impl<'a> Change<'a> {
             changed.deployed.push(self.event(config).await?);
         }
         for gone in plan::deleted(self.deployment, &self.existing) {
-            self.tx.delete_function(gone.pk, self.now).await?;
+            self.tx
+                .delete_function(gone.pk, self.record, self.now)
+                .await?;
             if gone.kind == "sync" {
                 changed
                     .dropped_syncs
@@ -411,11 +430,14 @@ impl<'a> Change<'a> {
     }
 
     async fn record(&self, plan: &Plan) -> Result<(), StoreError> {
-        let summary = json!({
+        let mut summary = json!({
             "created": plan.created(),
             "updated": plan.updated(),
             "deleted": plan.deleted_names(),
         });
+        if let DeployMode::Revert { to } = self.deployment.mode {
+            summary["reverted_to"] = json!(to);
+        }
         let new = NewDeployment {
             pk: self.record,
             environment: self.deployment.environment,
@@ -459,6 +481,13 @@ impl<'a> Change<'a> {
             .find(|row| row.integration == integration && row.kind == kind && row.name == name)
     }
 
+    fn origin(&self, own: Option<&Origin>) -> Origin {
+        own.cloned().unwrap_or_else(|| Origin {
+            sdk_version: self.deployment.sdk_version.clone(),
+            source: self.deployment.source.clone(),
+        })
+    }
+
     fn hash(&self, javascript: &str) -> String {
         self.hashes.get(javascript).cloned().unwrap_or_default()
     }
@@ -488,7 +517,7 @@ impl<'a> Change<'a> {
             version: version.clone(),
             bundle_hash: hash,
             typescript: config.typescript.clone(),
-            sdk_version: self.deployment.sdk_version.clone(),
+            sdk_version: self.origin(config.origin.as_ref()).sdk_version,
             models: config.models.clone(),
             input: config.input.clone(),
             models_json_schema: config.models_json_schema.as_ref().map(Value::to_string),
@@ -501,7 +530,7 @@ impl<'a> Change<'a> {
             auto_start: config.auto_start,
             track_deletes: config.track_deletes,
             sync_type: config.sync_type.clone(),
-            source: self.deployment.source.clone(),
+            source: self.origin(config.origin.as_ref()).source,
             enabled: before.is_none_or(|row| row.enabled),
             created_at: self.now,
         };
@@ -519,10 +548,11 @@ impl<'a> Change<'a> {
         let integration = self.integration(&config.integration)?;
         let before = self.before(integration, "on-event", &config.name);
         let hash = self.hash(&config.javascript);
-        let version = match before {
-            None => FIRST_EVENT_VERSION.to_owned(),
-            Some(row) if row.bundle_hash == hash => row.version.clone(),
-            Some(row) => version::next(&row.version),
+        let version = match (&config.version, before) {
+            (Some(version), _) => version.clone(),
+            (None, None) => FIRST_EVENT_VERSION.to_owned(),
+            (None, Some(row)) if row.bundle_hash == hash => row.version.clone(),
+            (None, Some(row)) => version::next(&row.version),
         };
         let new = NewFunction {
             pk: FunctionPk(self.engine.ids.int()),
@@ -534,7 +564,7 @@ impl<'a> Change<'a> {
             version: version.clone(),
             bundle_hash: hash,
             typescript: config.typescript.clone(),
-            sdk_version: self.deployment.sdk_version.clone(),
+            sdk_version: self.origin(config.origin.as_ref()).sdk_version,
             models: Vec::new(),
             input: None,
             models_json_schema: None,
@@ -547,7 +577,7 @@ impl<'a> Change<'a> {
             auto_start: false,
             track_deletes: false,
             sync_type: None,
-            source: self.deployment.source.clone(),
+            source: self.origin(config.origin.as_ref()).source,
             enabled: before.is_none_or(|row| row.enabled),
             created_at: self.now,
         };
@@ -573,9 +603,9 @@ impl<'a> Change<'a> {
 }
 
 fn is_same(row: &FunctionRow, new: &NewFunction) -> bool {
-    // The source may differ where the bundle does not: types only. It is what `pull` shows, so it counts; but it is not
-    // read here, and a bundle carries its source map.
+    // The source may differ where the bundle does not: types only. It is what `pull` shows, so it counts.
     row.bundle_hash == new.bundle_hash
+        && row.typescript_hash == Some(source_hash(&new.typescript))
         && row.version == new.version
         && row.models == new.models
         && row.input == new.input
@@ -593,12 +623,37 @@ fn is_same(row: &FunctionRow, new: &NewFunction) -> bool {
         && row.sdk_version == new.sdk_version
 }
 
-/// Deletes one function; the syncs that run it go with it.
+/// The key of the next deployment: above all before it, whichever node they were made on.
+async fn next_record(
+    tx: &Tx,
+    engine: &Engine,
+    environment: EnvironmentPk,
+) -> Result<i64, StoreError> {
+    let last = tx.last_deployment(environment).await?.unwrap_or_default();
+    Ok(engine.ids.int().max(last + 1))
+}
+
+/// Deletes one function; the syncs that run it go with it. A deployment of its own, so that it can be taken back.
 pub async fn delete_function(engine: &Engine, function: &FunctionRow) -> Result<(), StoreError> {
-    let (pk, now) = (function.pk, engine.clock.now());
+    let (inner, gone) = (engine.clone(), function.clone());
     engine
         .store
-        .write(move |tx| async move { tx.delete_function(pk, now).await })
+        .write(move |tx| async move {
+            let now = inner.clock.now();
+            let record = next_record(&tx, &inner, gone.environment).await?;
+            let new = NewDeployment {
+                pk: record,
+                environment: gone.environment,
+                mode: "delete",
+                sdk_version: None,
+                source: gone.source.clone(),
+                summary: json!({ "created": [], "updated": [], "deleted": [gone.name] })
+                    .to_string(),
+                created_at: now,
+            };
+            tx.insert_deployment(&new).await?;
+            tx.delete_function(gone.pk, record, now).await
+        })
         .await?;
     if function.kind == "sync" {
         commands::drop_all(engine, function.integration, &function.name).await?;

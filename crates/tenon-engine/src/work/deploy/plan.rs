@@ -176,9 +176,10 @@ pub(super) fn deleted<'a>(
     existing: &'a [FunctionRow],
 ) -> Vec<&'a FunctionRow> {
     let first = deployment.functions.first();
+    let reverts = matches!(deployment.mode, DeployMode::Revert { .. });
     let scope = match (deployment.mode, first) {
+        (DeployMode::Revert { .. }, _) | (DeployMode::All, Some(_)) => None,
         (DeployMode::Single, _) | (_, None) => return Vec::new(),
-        (DeployMode::All, Some(_)) => None,
         (DeployMode::Integration, Some(first)) => Some(first.integration.as_str()),
     };
     let listed: HashSet<(&str, &str, &str)> = deployment
@@ -198,7 +199,7 @@ pub(super) fn deleted<'a>(
         .collect();
     let mut deleted: Vec<&FunctionRow> = existing
         .iter()
-        .filter(|row| row.source == "repo")
+        .filter(|row| reverts || row.source == "repo")
         .filter(|row| scope.is_none_or(|key| key == row.integration_key))
         .filter(|row| row.kind != "on-event" || deployment.events.is_some())
         .filter(|row| {
