@@ -142,18 +142,17 @@ pub async fn trigger(
     how: Trigger,
 ) -> Result<(), CommandError> {
     for chunk in find(engine, selection).await?.chunks(CHUNK) {
-        let syncs = chunk.to_vec();
-        let integration = selection.integration.clone();
-        let inner = engine.clone();
-        engine
-            .store
-            .write(move |tx| async move {
+        unblocked(|| {
+            let (inner, syncs) = (engine.clone(), chunk.to_vec());
+            let integration = selection.integration.clone();
+            engine.store.write(move |tx| async move {
                 for sync in &syncs {
                     trigger_one(&tx, &inner, &integration, sync, how).await?;
                 }
-                Ok::<_, StoreError>(())
+                Ok(())
             })
-            .await?;
+        })
+        .await?;
     }
     Ok(())
 }
@@ -256,28 +255,61 @@ async fn set_state(
 ) -> Result<(), CommandError> {
     for chunk in syncs.chunks(CHUNK) {
         let syncs = chunk.to_vec();
-        let inner = engine.clone();
-        engine
-            .store
-            .write(move |tx| async move {
+        unblocked(|| {
+            let (inner, syncs) = (engine.clone(), syncs.clone());
+            engine.store.write(move |tx| async move {
                 for sync in &syncs {
-                    tx.set_schedule_state(sync.schedule, state).await?;
-                    if state != ScheduleState::Paused {
-                        continue;
-                    }
-                    let current = tx
-                        .find_sync(sync.connection, &sync.name, &sync.variant)
-                        .await?;
-                    if let Some(task) = current.and_then(|sync| sync.active_task) {
-                        finish::cancel(&tx, &inner, task, "the sync was paused").await?;
-                    }
+                    set_state_of_one(&tx, &inner, sync, state).await?;
                 }
                 wake_workers(&tx, &inner);
-                Ok::<_, StoreError>(())
+                Ok(())
             })
-            .await?;
+        })
+        .await?;
     }
     Ok(())
+}
+
+async fn set_state_of_one(
+    tx: &Tx,
+    engine: &Engine,
+    sync: &SyncRow,
+    state: ScheduleState,
+) -> Result<(), StoreError> {
+    if state != ScheduleState::Paused {
+        return tx.set_schedule_state(sync.schedule, state).await;
+    }
+    let active = || async {
+        let current = tx
+            .find_sync(sync.connection, &sync.name, &sync.variant)
+            .await?;
+        Ok::<_, StoreError>(current.and_then(|sync| sync.active_task))
+    };
+    if let Some(task) = active().await? {
+        tx.lock_task(task).await?;
+    }
+    tx.set_schedule_state(sync.schedule, state).await?;
+    if let Some(task) = active().await? {
+        finish::cancel(tx, engine, task, "the sync was paused").await?;
+    }
+    Ok(())
+}
+
+/// Times that a change is tried when the database ends its transaction because of somebody else's (a deadlock).
+const TRIES: usize = 5;
+
+/// Runs a transaction again as long as it was ended for the sake of another one.
+async fn unblocked<F>(mut transaction: impl FnMut() -> F) -> Result<(), StoreError>
+where
+    F: Future<Output = Result<(), StoreError>>,
+{
+    let mut tries = 1;
+    loop {
+        match transaction().await {
+            Err(error) if error.is_transient() && tries < TRIES => tries += 1,
+            result => return result,
+        }
+    }
 }
 
 /// The syncs that a selection means; an error if there are none.
@@ -417,6 +449,9 @@ pub(crate) async fn drop_sync(
     sync: SyncToDrop,
     reason: &'static str,
 ) -> Result<(), StoreError> {
+    if let Some(task) = sync.active_task {
+        tx.lock_task(task).await?;
+    }
     tx.delete_sync(sync.sync, engine.clock.now()).await?;
     if let Some(task) = sync.active_task {
         finish::cancel(tx, engine, task, reason).await?;

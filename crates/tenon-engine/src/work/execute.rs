@@ -144,6 +144,8 @@ pub(crate) async fn store_end(
                 let wait = Duration::from_millis(200) * (1 << attempt.min(4));
                 engine.clock.sleep(wait).await;
             }
+            // Ended for the sake of another transaction: nothing is wrong with this one.
+            Err(error) if error.is_transient() => {}
             Err(error) => {
                 error!(task.id = %task.id, %error, "cannot store the end of a run");
                 return;

@@ -85,6 +85,9 @@ statements! {
         ""
     );
 
+    /// Holds a task for the rest of the transaction, whatever its state.
+    TASK_LOCK = "SELECT pk FROM task WHERE pk = $1 FOR UPDATE", sqlite: "SELECT pk FROM task WHERE pk = $1";
+
     /// Holds a task for the rest of the transaction, if its fence is still the caller's.
     TASK_HOLD = "SELECT pk FROM task WHERE pk = $1 AND fence = $2 AND state = 'STARTED' FOR UPDATE", sqlite: "SELECT pk FROM task WHERE pk = $1 AND fence = $2 AND state = 'STARTED'";
 }

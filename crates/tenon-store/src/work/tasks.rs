@@ -308,6 +308,14 @@ impl Tx {
             .is_some())
     }
 
+    /// Holds a task until the end of the transaction. Whoever ends a task holds it before anything that hangs on it; so
+    /// does whoever changes the schedule or the sync of one that may be ending just now, or the two wait for each other.
+    pub async fn lock_task(&self, task: TaskPk) -> Result<(), StoreError> {
+        self.find(&dialect::TASK_LOCK, params![task])
+            .await
+            .map(drop)
+    }
+
     /// Ends a task; false if it was not the caller's any more.
     pub async fn finish_task(
         &self,
