@@ -37,12 +37,15 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancel) {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     loop {
-        let place = Arc::clone(&places)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let next = async {
+            let place = Arc::clone(&places)
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            next = next => next,
             () = shutdown.raised() => break,
         };
         let (stream, peer) = match accepted {
