@@ -35,7 +35,7 @@ pub(super) struct Policy<'a> {
 
 /// A connection ready for use.
 pub(super) struct Ready {
-    pub(super) connection: ConnectionWithCredentials,
+    pub(super) connection: Arc<ConnectionWithCredentials>,
     pub(super) provider: Arc<Provider>,
     pub(super) integration_config: Map<String, Value>,
 }
@@ -66,7 +66,7 @@ impl Ready {
 async fn read(
     engine: &Engine,
     target: &ProxyTarget,
-) -> Result<ConnectionWithCredentials, CredentialsError> {
+) -> Result<Arc<ConnectionWithCredentials>, CredentialsError> {
     refresh::fresh(
         engine,
         target.environment,
@@ -171,13 +171,19 @@ async fn attempt(
         random: engine.ids.uuid4(),
     };
     let request = build::request(&ready.provider, &auth, ask, moment)?;
-    let line = Attempt::new(&ready.provider, &request, number);
+    let line = Attempt::new(&request, number);
     let started = engine.clock.monotonic();
     let result = engine.egress.send(request).await;
     let took = engine.clock.monotonic().saturating_sub(started);
     let seen = result.as_ref().map(|response| response.status.as_u16());
-    line.ended(seen, took)
-        .write(engine, target.operation.as_deref(), &ready.connection);
+    line.ended(
+        engine,
+        &ready.provider,
+        target.operation.as_deref(),
+        &ready.connection,
+        seen,
+        took,
+    );
     Ok(result)
 }
 

@@ -1,178 +1,124 @@
-//! A line for every attempt. Calls of an app share one operation per connection and minute: a row per call would cost
-//! more than the call.
+//! A line for an attempt: what was sent, secrets masked, and what came of it.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use serde_json::{Map, Value, json};
-use tenon_core::{function::LogLevel, names::ConnectionPk};
+use tenon_core::function::LogLevel;
 use tenon_providers::Provider;
-use tenon_store::StoreError;
-use tokio::sync::OnceCell;
 use url::Url;
 
+use super::minute;
 use crate::{
     Engine,
     auth::refresh::ConnectionWithCredentials,
     egress::{EgressError, EgressRequest},
-    operations::{NewOperation, OperationKind, OperationState, is_secret},
+    operations::is_secret,
 };
 
-/// Operations of the current minute.
-#[derive(Debug, Default)]
-pub struct ProxyState {
-    minutes: Mutex<HashMap<ConnectionPk, Minute>>,
-}
-
-/// More connections than this in one minute: those of past minutes are forgotten.
-const REMEMBERED: usize = 10_000;
-
-#[derive(Clone, Debug)]
-struct Minute {
-    number: i64,
-    operation: Arc<OnceCell<String>>,
-}
-
-/// One attempt, as it is told.
+/// What is sent, kept until it is known whether a line tells about it.
 pub(super) struct Attempt {
-    payload: Map<String, Value>,
-    text: String,
+    number: u32,
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
 }
 
 impl Attempt {
-    /// Notes what is sent, secrets masked.
-    pub(super) fn new(provider: &Provider, request: &EgressRequest, number: u32) -> Self {
-        let url = masked(provider, &request.url);
-        let mut payload = Map::new();
-        payload.insert("attempt".to_owned(), (number + 1).into());
-        payload.insert("method".to_owned(), request.method.as_str().into());
-        payload.insert("url".to_owned(), url.clone().into());
-        payload.insert("headers".to_owned(), headers(&request.headers).into());
+    /// Notes what is sent.
+    pub(super) fn new(request: &EgressRequest, number: u32) -> Self {
         Self {
-            payload,
-            text: format!("{} {url}", request.method),
+            number,
+            method: request.method.clone(),
+            url: request.url.clone(),
+            headers: request.headers.clone(),
         }
     }
 
-    /// Notes what came of it.
-    pub(super) fn ended(mut self, result: Result<u16, &EgressError>, took: Duration) -> Self {
-        self.payload
-            .insert("duration_ms".to_owned(), json!(took.as_millis() as u64));
-        match result {
-            Ok(status) => {
-                self.payload.insert("status".to_owned(), status.into());
-                self.text.push_str(&format!(" answered {status}"));
-            }
-            Err(error) => {
-                self.payload.insert("code".to_owned(), error.code().into());
-                self.payload
-                    .insert("error".to_owned(), error.to_string().into());
-                self.text.push_str(&format!(" failed: {error}"));
-            }
-        }
-        self
-    }
-
-    /// Writes the line, best effort.
-    pub(super) fn write(
+    /// Writes the line, best effort: to the operation of a run, or to that of the connection's minute.
+    pub(super) fn ended(
         self,
         engine: &Engine,
+        provider: &Provider,
         operation: Option<&str>,
-        connection: &ConnectionWithCredentials,
+        connection: &Arc<ConnectionWithCredentials>,
+        result: Result<u16, &EgressError>,
+        took: Duration,
     ) {
-        let status = self.payload.get("status").and_then(Value::as_u64);
-        let level = match status {
-            Some(..=399) => LogLevel::Info,
-            Some(_) => LogLevel::Warn,
-            None => LogLevel::Error,
-        };
-        let payload = Value::Object(self.payload);
         if let Some(operation) = operation {
-            let log = &engine.operations;
-            log.message(
-                connection.environment,
-                operation,
-                level,
-                self.text,
-                Some(&payload),
-            );
+            let line = self.line(provider, result, took);
+            line.write(engine, operation, connection);
             return;
         }
-        let minute = minute(engine, connection.pk);
-        if let Some(operation) = minute.operation.get() {
-            let log = &engine.operations;
-            log.message(
-                connection.environment,
-                operation,
-                level,
-                self.text,
-                Some(&payload),
-            );
+        let minute = minute::of(engine, connection.pk);
+        if !minute.takes(result.map_err(EgressError::code)) {
             return;
         }
-        let (engine, text) = (engine.clone(), self.text);
-        let operation = new_operation(connection);
-        let environment = connection.environment;
+        let line = self.line(provider, result, took);
+        if let Some(operation) = minute.operation() {
+            line.write(engine, operation, connection);
+            return;
+        }
+        let (engine, connection) = (engine.clone(), Arc::clone(connection));
         tokio::spawn(async move {
-            let id = minute
-                .operation
-                .get_or_try_init(|| start(&engine, operation))
-                .await;
-            match id {
-                Ok(id) => {
-                    let log = &engine.operations;
-                    log.message(environment, id, level, text, Some(&payload));
-                }
+            match minute.start(&engine, &connection).await {
+                Ok(operation) => line.write(&engine, operation, &connection),
                 Err(error) => tracing::warn!(%error, "could not log a proxy call"),
             }
         });
     }
-}
 
-fn minute(engine: &Engine, connection: ConnectionPk) -> Minute {
-    let number = engine.clock.now().secs() / 60;
-    let mut minutes = engine
-        .proxy
-        .minutes
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    if minutes.len() > REMEMBERED {
-        minutes.retain(|_, minute| minute.number == number);
-    }
-    let known = minutes.entry(connection).or_insert_with(|| Minute {
-        number,
-        operation: Arc::default(),
-    });
-    if known.number != number {
-        *known = Minute {
-            number,
-            operation: Arc::default(),
+    fn line(&self, provider: &Provider, result: Result<u16, &EgressError>, took: Duration) -> Line {
+        let url = masked(provider, &self.url);
+        let mut payload = Map::new();
+        payload.insert("attempt".to_owned(), (self.number + 1).into());
+        payload.insert("method".to_owned(), self.method.as_str().into());
+        payload.insert("url".to_owned(), url.clone().into());
+        payload.insert("headers".to_owned(), headers(&self.headers).into());
+        payload.insert("duration_ms".to_owned(), json!(took.as_millis() as u64));
+        let mut text = format!("{} {url}", self.method);
+        let level = match result {
+            Ok(status) => {
+                payload.insert("status".to_owned(), status.into());
+                text.push_str(&format!(" answered {status}"));
+                if status < 400 {
+                    LogLevel::Info
+                } else {
+                    LogLevel::Warn
+                }
+            }
+            Err(error) => {
+                payload.insert("code".to_owned(), error.code().into());
+                payload.insert("error".to_owned(), error.to_string().into());
+                text.push_str(&format!(" failed: {error}"));
+                LogLevel::Error
+            }
         };
+        Line {
+            level,
+            text,
+            payload: Value::Object(payload),
+        }
     }
-    known.clone()
 }
 
-fn new_operation(connection: &ConnectionWithCredentials) -> NewOperation {
-    let mut operation =
-        NewOperation::new(connection.environment, OperationKind::Proxy, "proxy calls").about(
-            connection.integration_key.as_str(),
-            connection.connection_id.as_str(),
-            Some(connection.pk),
+/// One attempt, as it is told.
+struct Line {
+    level: LogLevel,
+    text: String,
+    payload: Value,
+}
+
+impl Line {
+    fn write(self, engine: &Engine, operation: &str, connection: &ConnectionWithCredentials) {
+        engine.operations.message(
+            connection.environment,
+            operation,
+            self.level,
+            self.text,
+            Some(&self.payload),
         );
-    operation.state = OperationState::Success;
-    operation
-}
-
-async fn start(engine: &Engine, operation: NewOperation) -> Result<String, StoreError> {
-    let inner = engine.clone();
-    engine
-        .store
-        .write(move |tx| async move { inner.operations.start(&tx, operation).await })
-        .await
+    }
 }
 
 /// The URL without user, and with secrets in its query masked: those with a telling name, and those the provider's
@@ -228,6 +174,8 @@ fn headers(headers: &HeaderMap) -> Map<String, Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http::Method;
     use tenon_providers::Provider;
 
@@ -251,8 +199,8 @@ mod tests {
             .unwrap()
             .header("accept", "text/x")
             .unwrap();
-        let line = Attempt::new(&provider, &request, 0);
-        let told = format!("{} {}", line.text, serde_json::Value::Object(line.payload));
+        let line = Attempt::new(&request, 0).line(&provider, Ok(200), Duration::ZERO);
+        let told = format!("{} {}", line.text, line.payload);
         assert!(!told.contains("canary"), "{told}");
         assert!(told.contains("page=2") && told.contains("text/x"), "{told}");
     }

@@ -10,6 +10,7 @@ mod call;
 mod exchange;
 mod headers;
 mod log;
+mod minute;
 mod reply;
 mod retry;
 mod send;
@@ -19,7 +20,7 @@ mod verify;
 
 pub use ask::{ProxyRequest, ProxyRequestBody, ProxyTarget};
 pub use call::{Bounds, call, call_within, hosts};
-pub use log::ProxyState;
+pub use minute::ProxyState;
 pub use reply::ProxyReply;
 pub use send::{ProxyError, send};
 pub use verify::{Candidate, VerificationFailed, verify};
