@@ -82,6 +82,9 @@ pub const CONTENT_CODINGS: usize = 2;
 /// Idle connections kept per origin: as many as one busy provider has requests in flight.
 pub const IDLE_CONNECTIONS: usize = 256;
 
+/// Connections kept ready for use: at about 2 kB each a few megabytes, and more than one node serves at a time.
+pub const REMEMBERED_CONNECTIONS: usize = 4096;
+
 /// Client certificates whose connections are kept.
 pub const CLIENT_IDENTITIES: usize = 64;
 

@@ -4,6 +4,7 @@
 //! [`Store::reader`]. Statements are written once (see [`statements!`]) and prepared on both databases by a test.
 
 pub mod auth;
+mod changes;
 pub mod connect_sessions;
 pub mod connections;
 pub mod delivery;
@@ -26,6 +27,7 @@ mod store;
 mod transaction;
 pub mod work;
 
+pub use changes::{Before, Changes, Seen};
 pub use driver::{FromValue, Param, Row, Value};
 pub use error::StoreError;
 pub use instance_key::parse_instance_key;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tenon_core::{Ids, Secret, SharedClock, SharedRandom, function::Cancel, names::EnvironmentPk};
 
 use crate::{
-    Param, Row, SealContext, Sealed, Statement, StoreError,
+    Changes, Param, Row, SealContext, Sealed, Statement, StoreError,
     instance_key::KeySource,
     postgres::Postgres,
     seal::{KeyRing, Opener},
@@ -120,6 +120,14 @@ impl Store {
     /// Whether this is Postgres, for the few places with two texts.
     pub fn is_postgres(&self) -> bool {
         matches!(self.0.backend, Backend::Postgres(_))
+    }
+
+    /// What was committed lately, where this process alone writes; `None` on Postgres.
+    pub fn changes(&self) -> Option<&Changes> {
+        match &self.0.backend {
+            Backend::Sqlite(sqlite) => Some(sqlite.changes()),
+            Backend::Postgres(_) => None,
+        }
     }
 
     /// Raised when the database can no longer be trusted to keep what it accepted (a failed `fsync`): the process

@@ -475,3 +475,47 @@ async fn gzip(data: &[u8]) -> Vec<u8> {
     encoder.shutdown().await.unwrap();
     encoder.into_inner()
 }
+
+#[tokio::test]
+async fn every_change_of_a_connection_counts_at_once() {
+    let upstream = Upstream::start(|request| {
+        Scripted::json(200, &json!({"key": request.header("x-api-key")}))
+    })
+    .await;
+    let app = TestApp::with_upstream(&upstream.url("")).await;
+    app.integration("keyed", "unverified").await;
+    let call = || async {
+        let request = app
+            .request("GET", "/proxy/x")
+            .header("provider-config-key", "keyed")
+            .header("connection-id", "c");
+        request.send().await
+    };
+    let import = |key: &str| {
+        let body = json!({"provider_config_key": "keyed", "connection_id": "c",
+            "credentials": {"type": "API_KEY", "apiKey": key}});
+        app.post("/connections", body)
+    };
+    let shown = || async { app.get("/connections/c?provider_config_key=keyed").await };
+    for number in 0..3 {
+        let key = format!("key-{number}");
+        let answer = import(&key).await;
+        assert!(answer.status() < 300, "{}", answer.text());
+        for _ in 0..2 {
+            assert_eq!(call().await.json()["key"], json!(key));
+            assert_eq!(shown().await.json()["credentials"]["apiKey"], json!(key));
+        }
+        let metadata = json!({"connection_id": "c", "provider_config_key": "keyed", "metadata": {"n": number}});
+        let answer = app.post("/connections/metadata", metadata).await;
+        assert!(answer.status() < 300, "{}", answer.text());
+        assert_eq!(shown().await.json()["metadata"]["n"], number);
+    }
+    let deleted = app.delete("/connections/c?provider_config_key=keyed").await;
+    assert_eq!(deleted.status(), 200, "{}", deleted.text());
+    assert_eq!(
+        app.get("/connections/c?provider_config_key=keyed")
+            .await
+            .status(),
+        404
+    );
+}

@@ -4,9 +4,10 @@
 mod attempt;
 mod flights;
 mod load;
+mod remembered;
 mod rules;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use tenon_core::{
@@ -19,7 +20,7 @@ use tenon_core::{
 use tenon_store::StoreError;
 
 use attempt::{AttemptError, Wish};
-use load::Loaded;
+use remembered::{Held, Remembered};
 
 use crate::Engine;
 
@@ -139,9 +140,12 @@ impl RefreshError {
     }
 }
 
-/// Refreshes under way on this node.
+/// Refreshes under way on this node, and the connections that were read lately.
 #[derive(Clone, Debug, Default)]
-pub struct Refreshes(flights::Flights<Result<(), AttemptError>>);
+pub struct Refreshes {
+    flights: flights::Flights<Result<(), AttemptError>>,
+    remembered: Arc<Remembered>,
+}
 
 /// A connection is marked as fetched at most this often: reads must not turn into writes.
 const STAMP_EVERY: Duration = Duration::from_secs(60);
@@ -153,11 +157,15 @@ pub async fn fresh(
     integration: &IntegrationKey,
     connection: &ConnectionId,
     refresh: Refresh,
-) -> Result<ConnectionWithCredentials, CredentialsError> {
-    let mut loaded = Loaded::find(engine, environment, integration, connection).await?;
-    stamp(engine, &mut loaded).await;
+) -> Result<Arc<ConnectionWithCredentials>, CredentialsError> {
+    let find = || remembered::find(engine, environment, integration, connection);
+    let mut held = find().await?;
+    if stamp(engine, &held).await {
+        held = find().await?;
+    }
+    let loaded = &held.loaded;
     let forced = match refresh {
-        Refresh::Never => return Ok(loaded.into_connection()?),
+        Refresh::Never => return Ok(Arc::clone(&held.connection)),
         Refresh::IfNeeded => false,
         Refresh::Always => true,
     };
@@ -168,10 +176,10 @@ pub async fn fresh(
         } else {
             RefreshError::Exhausted
         };
-        return Err(refused(loaded, source)?);
+        return Err(refused(&held, source));
     }
     if !loaded.is_due(forced, engine.clock.now()) {
-        return Ok(loaded.into_connection()?);
+        return Ok(Arc::clone(&held.connection));
     }
     let wish = Wish {
         connection: loaded.row.pk,
@@ -180,10 +188,10 @@ pub async fn fresh(
         seen_failure: loaded.row.last_refresh_failure,
     };
     let start = || attempt::run(engine.clone(), wish);
-    let outcome = engine.refreshes.0.join(wish.connection, start).await;
-    let loaded = Loaded::find(engine, environment, integration, connection).await?;
+    let outcome = engine.refreshes.flights.join(wish.connection, start).await;
+    let held = find().await?;
     let source = match outcome {
-        Some(Ok(())) => return Ok(loaded.into_connection()?),
+        Some(Ok(())) => return Ok(Arc::clone(&held.connection)),
         Some(Err(AttemptError::Refresh(source))) => source,
         Some(Err(AttemptError::Store(error))) => {
             return Err(CredentialsError::Store(again(&error)));
@@ -191,18 +199,19 @@ pub async fn fresh(
         None => RefreshError::Busy,
     };
     // A provider that is away for a moment takes nothing from a token that still lives.
-    if !forced && source.is_passing() && rules::is_usable(&loaded.row, engine.clock.now()) {
-        return Ok(loaded.into_connection()?);
+    if !forced && source.is_passing() && rules::is_usable(&held.loaded.row, engine.clock.now()) {
+        return Ok(Arc::clone(&held.connection));
     }
-    Err(refused(loaded, source)?)
+    Err(refused(&held, source))
 }
 
-fn refused(mut loaded: Loaded, source: RefreshError) -> Result<CredentialsError, StoreError> {
-    loaded.credentials.clear();
-    Ok(CredentialsError::Refresh {
-        connection: Box::new(loaded.into_connection()?),
+fn refused(held: &Held, source: RefreshError) -> CredentialsError {
+    let mut connection = ConnectionWithCredentials::clone(&held.connection);
+    connection.credentials = Secret::default();
+    CredentialsError::Refresh {
+        connection: Box::new(connection),
         source,
-    })
+    }
 }
 
 /// The error of an attempt that several wait for, for one of them.
@@ -218,14 +227,14 @@ fn again(error: &StoreError) -> StoreError {
     }
 }
 
-/// Best effort: a read does not fail because its time could not be noted.
-async fn stamp(engine: &Engine, loaded: &mut Loaded) {
-    let (now, pk) = (engine.clock.now(), loaded.row.pk);
+/// Notes the time of a read now and then; whether it did. Best effort: a read does not fail because of that.
+async fn stamp(engine: &Engine, held: &Held) -> bool {
+    let row = &held.loaded.row;
+    let (now, pk) = (engine.clock.now(), row.pk);
     let is_recent = |at| now.since(at) < STAMP_EVERY && at <= now;
-    if loaded.row.last_fetched_at.is_some_and(is_recent) {
-        return;
+    if row.last_fetched_at.is_some_and(is_recent) {
+        return false;
     }
-    loaded.row.last_fetched_at = Some(now);
     let written: Result<(), StoreError> = engine
         .store
         .write(move |tx| async move { tx.stamp_connection(pk, now).await })
@@ -235,7 +244,9 @@ async fn stamp(engine: &Engine, loaded: &mut Loaded) {
             connection.pk = pk.0,
             "could not note that a connection was read: {error}"
         );
+        return false;
     }
+    true
 }
 
 impl RefreshError {

@@ -1,14 +1,16 @@
 //! One connection: binding parameters, reading rows, naming errors.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 use rusqlite::{
-    CachedStatement, ErrorCode, OpenFlags, ToSql, ffi,
+    CachedStatement, ErrorCode, OpenFlags, ToSql,
+    config::DbConfig,
+    ffi,
     types::{ToSqlOutput, ValueRef},
 };
 
-use crate::{Param, Row, Statement, StoreError, Value};
+use crate::{Changes, Param, Row, Statement, StoreError, Value};
 
 /// Statements kept prepared per connection: more than this crate has.
 const PREPARED_STATEMENTS: usize = 1_000;
@@ -27,6 +29,9 @@ impl Connection {
         raw.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
         raw.busy_timeout(std::time::Duration::from_secs(10))
             .map_err(|error| error_of("open", &error))?;
+        // One plan per statement: a plan that looks at bound values is made anew at every use.
+        raw.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(|error| error_of("open", &error))?;
         let connection = Self(raw);
         connection.run(CACHE_PRAGMA)?;
         connection.run("PRAGMA temp_store = MEMORY")?;
@@ -38,6 +43,15 @@ impl Connection {
         let connection = Self::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.run("PRAGMA query_only = ON")?;
         Ok(connection)
+    }
+
+    /// Reports every row that this connection changes from now on.
+    pub(super) fn report(&mut self, changes: Arc<Changes>) -> Result<(), StoreError> {
+        self.0
+            .update_hook(Some(move |_, _: &str, table: &str, row| {
+                changes.row(table, row);
+            }))
+            .map_err(|error| error_of("open", &error))
     }
 
     /// Runs one or more fixed texts without parameters.

@@ -15,7 +15,7 @@ use tenon_core::function::Cancel;
 use tokio::sync::oneshot;
 
 use crate::{
-    Param, Row, Statement, StoreError, Tx,
+    Changes, Param, Row, Statement, StoreError, Tx,
     instance_key::{InstanceKeys, KeySource},
     store::Inner,
 };
@@ -75,6 +75,10 @@ impl Sqlite {
         params: &[Param],
     ) -> Result<Option<Row>, StoreError> {
         self.readers.find(statement, params)
+    }
+
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.writer.changes
     }
 
     pub(crate) fn broken(&self) -> Cancel {

@@ -15,7 +15,7 @@ use tenon_core::function::Cancel;
 use tokio::sync::oneshot;
 
 use super::{SqliteTx, connection::Connection};
-use crate::{StoreError, Tx, store::Inner, transaction::TxConnection};
+use crate::{Changes, StoreError, Tx, store::Inner, transaction::TxConnection};
 
 /// Most closures that share a commit: what fails with it stays small.
 const GROUP: usize = 512;
@@ -33,13 +33,17 @@ enum Order {
 pub(super) struct Writer {
     orders: mpsc::Sender<Order>,
     pub(super) broken: Cancel,
+    pub(super) changes: Arc<Changes>,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, lock: File) -> Result<Self, StoreError> {
+    pub(super) fn start(mut connection: Connection, lock: File) -> Result<Self, StoreError> {
         let (orders, queue) = mpsc::channel();
         let broken = Cancel::default();
+        let changes = Arc::new(Changes::new());
+        connection.report(Arc::clone(&changes))?;
         let thread = Thread {
+            changes: Arc::clone(&changes),
             connection: Arc::new(Mutex::new(connection)),
             broken: broken.clone(),
             queue,
@@ -48,7 +52,11 @@ impl Writer {
             .name("sqlite-writer".to_owned())
             .spawn(move || thread.run(lock))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { orders, broken })
+        Ok(Self {
+            orders,
+            broken,
+            changes,
+        })
     }
 
     pub(super) fn send(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
@@ -76,6 +84,7 @@ struct Thread {
     connection: Arc<Mutex<Connection>>,
     queue: mpsc::Receiver<Order>,
     broken: Cancel,
+    changes: Arc<Changes>,
 }
 
 impl Thread {
@@ -218,6 +227,8 @@ impl<'a> Group<'a> {
                 let _ = self.thread.sql("ROLLBACK");
             }
         }
+        // Before anyone hears of the commit.
+        self.thread.changes.ended();
         for (job, tx) in self.jobs {
             match &failed {
                 None => job.finish_committed(&tx),

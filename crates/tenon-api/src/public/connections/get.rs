@@ -1,5 +1,7 @@
 //! One connection, with credentials that can be used now.
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State, http::StatusCode};
 use serde_json::json;
 use tenon_core::names::{ConnectionId, IntegrationKey};
@@ -40,7 +42,7 @@ pub(super) async fn get(
     let connection = refresh::fresh(&app.engine, caller.environment, &integration, &id, refresh)
         .await
         .map_err(|error| refused(&app, error))?;
-    let mut full = Full::of(connection, Moment::Offset);
+    let mut full = Full::of(Arc::unwrap_or_clone(connection), Moment::Offset);
     if !may_see {
         full = full.without_credentials();
     }

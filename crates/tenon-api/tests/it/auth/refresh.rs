@@ -38,6 +38,7 @@ async fn look(
         refresh,
     )
     .await
+    .map(std::sync::Arc::unwrap_or_clone)
 }
 
 fn token(connection: &ConnectionWithCredentials) -> String {
@@ -547,6 +548,6 @@ impl Scene {
             Refresh::Never,
         )
         .await;
-        found.unwrap().credentials.into_exposed()
+        found.unwrap().credentials.expose().clone()
     }
 }

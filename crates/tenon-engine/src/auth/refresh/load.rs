@@ -87,14 +87,16 @@ impl Loaded {
         parse(&self.row, "connection_config", &self.row.connection_config)
     }
 
-    pub(super) fn into_connection(mut self) -> Result<ConnectionWithCredentials, StoreError> {
+    /// The connection as everybody else uses it.
+    pub(super) fn connection(&self) -> Result<ConnectionWithCredentials, StoreError> {
         let row = &self.row;
         let corrupt = |column: &'static str| StoreError::Corrupt {
             table: "connection",
             column,
             row: row.pk.to_string(),
         };
-        self.credentials.remove(issue::INSTALLATION);
+        let mut credentials = self.credentials.clone();
+        credentials.remove(issue::INSTALLATION);
         let errors = [
             (ConnectionErrorKind::Auth, &row.auth_error_log_id),
             (ConnectionErrorKind::Sync, &row.sync_error_log_id),
@@ -113,9 +115,9 @@ impl Loaded {
                 .map_err(|_| corrupt("connection_id"))?,
             provider_name: ProviderName::parse(&row.provider).map_err(|_| corrupt("provider"))?,
             auth_mode: self.mode,
-            credentials: Secret::new(self.credentials),
-            client_id: self.integration.client_id,
-            client_secret: self.integration.secrets.client_secret,
+            credentials: Secret::new(credentials),
+            client_id: self.integration.client_id.clone(),
+            client_secret: self.integration.secrets.client_secret.clone(),
             connection_config: parse(row, "connection_config", &row.connection_config)?,
             metadata: row
                 .metadata

@@ -1,5 +1,7 @@
 //! Connection, token, metadata and integration as functions see them (functions.md, 2.5).
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 use tenon_core::{
     auth::AuthMode,
@@ -49,7 +51,7 @@ impl RunHost {
         &self,
         target: &ProxyTarget,
         force_refresh: bool,
-    ) -> Result<ConnectionWithCredentials, HostError> {
+    ) -> Result<Arc<ConnectionWithCredentials>, HostError> {
         let refresh = if force_refresh {
             Refresh::Always
         } else {
@@ -69,7 +71,7 @@ impl RunHost {
     /// The token itself where there is one, else the credentials.
     pub(super) async fn token(&self) -> Result<HostReply, HostError> {
         let connection = self.fresh(&self.target(None, None)?, false).await?;
-        let mut credentials = connection.credentials.into_exposed();
+        let mut credentials = connection.credentials.expose().clone();
         credentials.remove("refresh_token");
         let token = match connection.auth_mode {
             AuthMode::OAuth2 | AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic | AuthMode::App => {
