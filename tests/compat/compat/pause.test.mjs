@@ -10,7 +10,7 @@ import { tenonDeploy } from '../lib/project.mjs';
 import { Server, until } from '../lib/server.mjs';
 
 const CONNECTIONS = 40;
-const ROUNDS = 8;
+const ROUNDS = 5;
 const ITEMS = 25;
 
 test(`${CONNECTIONS * ROUNDS} pauses while runs end`, async () => {
