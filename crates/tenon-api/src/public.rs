@@ -16,6 +16,7 @@ pub mod functions;
 pub mod health;
 pub mod integrations;
 pub mod oauth;
+pub mod operations;
 pub mod providers;
 pub mod proxy;
 pub mod records;
@@ -38,6 +39,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(providers::routes())
         .merge(proxy::routes())
         .merge(events::routes())
+        .merge(operations::routes())
         .merge(integrations::routes())
         .merge(connections::routes())
         .merge(connect::routes())

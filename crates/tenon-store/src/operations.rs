@@ -22,8 +22,8 @@ crate::statements! {
         SELECT id, environment_pk, kind, title, state, integration_key, connection_id, connection_pk, function_name,
             error, parent_id, created_at_us, ended_at_us
         FROM operation
-        WHERE environment_pk = $1 AND created_at_us < $2
-        ORDER BY created_at_us DESC, id DESC LIMIT $3";
+        WHERE environment_pk = $1 AND (created_at_us, id) < ($2, $3)
+        ORDER BY created_at_us DESC, id DESC LIMIT $4";
     OPERATION_DELETE_OLD = "
         DELETE FROM operation WHERE id IN (
             SELECT id FROM operation WHERE created_at_us < $1 ORDER BY created_at_us LIMIT $2)";
@@ -125,15 +125,19 @@ impl Reader {
             .transpose()
     }
 
-    /// The newest operations before an instant.
+    /// The newest operations before an instant and, of those of that instant, before an id.
     pub async fn list_operations(
         &self,
         environment: EnvironmentPk,
         before: Timestamp,
+        before_id: &str,
         limit: i64,
     ) -> Result<Vec<OperationRow>, StoreError> {
         let rows = self
-            .query(&OPERATION_LIST, params![environment, before, limit])
+            .query(
+                &OPERATION_LIST,
+                params![environment, before, before_id, limit],
+            )
             .await?;
         rows.iter().map(OperationRow::from_row).collect()
     }

@@ -23,6 +23,7 @@ mod health;
 mod integrations;
 mod lifecycle;
 mod on_events;
+mod operations;
 mod pages;
 mod providers;
 mod proxy;
