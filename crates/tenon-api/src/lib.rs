@@ -16,6 +16,7 @@ pub mod pages;
 pub mod public;
 pub mod query;
 mod router;
+pub mod simulator;
 mod uri;
 pub mod validate;
 

@@ -21,7 +21,8 @@ use tokio::{net::TcpListener, task::JoinSet};
 use crate::{
     commands::{
         compile::{CompiledFunction, Selection},
-        deploy::{Client, DeployBody, Target},
+        deploy::{self, DeployBody},
+        server::{Client, Target},
     },
     ui,
 };
@@ -171,7 +172,7 @@ async fn deploy(target: &Target) -> anyhow::Result<()> {
         .context("the compiler stopped")??;
     let body = DeployBody::new(&functions, &Selection::default(), None);
     let client = Client::new(target)?;
-    client.deploy(&body).await?;
+    deploy::send(&client, &body).await?;
     Ok(())
 }
 

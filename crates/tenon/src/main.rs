@@ -66,6 +66,16 @@ enum Command {
     Deploy(commands::deploy::Args),
     /// Compile the functions of a folder and show what is wrong
     Compile(commands::compile::Args),
+    /// Run a function for a real connection and save nothing
+    Dryrun(commands::dryrun::Args),
+    /// Fetch the source of a deployed function
+    Pull(commands::pull::Args),
+    /// Show what happened on a server, and what functions logged
+    Logs(commands::logs::Args),
+    /// Look at machine, project and server, and say what to do
+    Doctor(commands::doctor::Args),
+    /// Serve a provider on loopback from recorded fixtures, with faults on request
+    Simulate(commands::simulate::Args),
     /// Compile and deploy on every save
     Watch(commands::watch::Args),
     /// Replay recorded fixtures of functions, without server or network
@@ -94,6 +104,11 @@ fn main() -> ExitCode {
         Command::GenerateDocs(args) => return commands::generate::docs(args),
         Command::Deploy(args) => return commands::deploy::run(args),
         Command::Compile(args) => return commands::compile::run(args),
+        Command::Dryrun(args) => return commands::dryrun::run(args),
+        Command::Pull(args) => return commands::pull::run(args),
+        Command::Logs(args) => return commands::logs::run(args),
+        Command::Doctor(args) => return commands::doctor::run(args),
+        Command::Simulate(args) => return commands::simulate::run(args),
         Command::Watch(args) => return commands::watch::run(args),
         Command::Test(args) => return commands::test::run(args),
         Command::Worker => Err(anyhow::anyhow!(

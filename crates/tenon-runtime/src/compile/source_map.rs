@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Value, json};
+use tenon_core::function::RunFailure;
 
 const DATA_URL: &str = "//# sourceMappingURL=data:application/json;base64,";
 
@@ -73,6 +74,17 @@ impl SourceMap {
             line: mapping.source_line + 1,
             column: mapping.source_column + 1,
         })
+    }
+
+    /// Lets the stack of a failed run point at the source.
+    pub fn translate_failure(&self, failure: &mut RunFailure) {
+        let stack = failure.payload.get_mut("stacktrace");
+        let lines = stack.and_then(serde_json::Value::as_array_mut);
+        for line in lines.into_iter().flatten() {
+            if let Some(text) = line.as_str() {
+                *line = self.translate(text).into();
+            }
+        }
     }
 
     /// A line of a stack with its place in the source: `at exec (issues.js:12:3)` becomes `at exec (github/syncs/issues.ts:4:9)`.

@@ -76,6 +76,11 @@ impl Fixture {
         self.output.as_ref()
     }
 
+    /// Name of the provider that it was recorded with, if that was noted.
+    pub fn provider(&self) -> Option<&str> {
+        self.nango.get("getConnection")?.get("provider")?.as_str()
+    }
+
     /// What the SDK answered: `getConnection`, `getMetadata`.
     pub(super) fn answer(&self, member: &str) -> Option<&Value> {
         self.nango.get(member)

@@ -1,12 +1,14 @@
 //! Recorded fixtures, replayed (functions.md, 5): a function runs against what was recorded of an API, and what it
 //! returns or saves is compared with what was recorded of it.
 
+mod answers;
 mod fixture;
 mod host;
 mod identity;
 mod json_text;
 mod judge;
 mod overrides;
+mod record;
 
 use std::sync::Arc;
 
@@ -20,9 +22,11 @@ use tenon_core::{
     names::EnvironmentPk,
 };
 
+pub use answers::{Answer, Answers, Fit, Question};
 pub use fixture::{Fixture, FixtureError};
 pub use judge::Difference;
 pub use overrides::Overrides;
+pub use record::{Recorded, Recording};
 
 use host::ReplayHost;
 
@@ -96,29 +100,15 @@ pub async fn replay(
             }
         }
         RunOutcome::Failed(mut failure) => {
-            translate(&mut failure, &function.bundle);
+            if let Some(map) = SourceMap::of_bundle(&function.bundle.javascript) {
+                map.translate_failure(&mut failure);
+            }
             Verdict::Failed {
                 failure,
                 unknown_requests: host.seen().unknown_requests,
             }
         }
         RunOutcome::Crashed { detail } => Verdict::Crashed { detail },
-    }
-}
-
-/// Lets the stack point at the source.
-fn translate(failure: &mut RunFailure, bundle: &Bundle) {
-    let stack = failure.payload.get_mut("stacktrace");
-    let Some(lines) = stack.and_then(serde_json::Value::as_array_mut) else {
-        return;
-    };
-    let Some(map) = SourceMap::of_bundle(&bundle.javascript) else {
-        return;
-    };
-    for line in lines {
-        if let Some(text) = line.as_str() {
-            *line = map.translate(text).into();
-        }
     }
 }
 

@@ -20,7 +20,7 @@ use tenon_engine::people;
 use tokio::task::JoinSet;
 
 use crate::{
-    commands::{deploy::Target, watch::watch_folder},
+    commands::{server::Target, watch::watch_folder},
     config::{Config, ServerFlags},
     demo::{self, Demo},
     ui,

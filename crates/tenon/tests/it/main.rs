@@ -7,7 +7,10 @@ mod project;
 
 mod compile;
 mod deploy;
+mod dryrun;
+mod offline;
 mod replay;
 mod scaffold;
+mod server_side;
 mod watch;
 mod wrong;

@@ -13,7 +13,9 @@ use tenon_runtime::compile::{CompileError, Diagnostic};
 use crate::ui;
 
 pub(crate) use output::write as write_output;
-pub(crate) use project::{CompileProjectError, CompiledFunction, Selection, compile_project};
+pub(crate) use project::{
+    CompileProjectError, CompiledFunction, Selection, compile_named, compile_project,
+};
 pub(crate) use types::check_types;
 
 /// Exit code for code that does not compile (cli.md, 2).
@@ -111,7 +113,10 @@ fn report_as(error: &CompileProjectError, json: bool) -> ExitCode {
                 say_diagnostic(diagnostic, "error", json);
             }
         }
-        CompileProjectError::Project(_) | CompileProjectError::NothingSelected => {
+        CompileProjectError::Project(_)
+        | CompileProjectError::NothingSelected
+        | CompileProjectError::NoFunction { .. }
+        | CompileProjectError::Ambiguous { .. } => {
             ui::error(&anyhow::anyhow!("{}", chain(error)));
         }
     }

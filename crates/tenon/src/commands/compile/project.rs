@@ -71,8 +71,69 @@ pub(crate) enum CompileProjectError {
     Project(#[from] ProjectError),
     #[error("no function of this project is meant: check the names, and that index.ts imports it")]
     NothingSelected,
+    #[error("no function `{name}` in this project\nhint: index.ts imports {known}")]
+    NoFunction { name: String, known: String },
+    #[error(
+        "several functions are called `{name}`: {found}\nhint: say which with --integration-id, or its path like `integration/name`"
+    )]
+    Ambiguous { name: String, found: String },
     #[error("{0}")]
     Code(CompileError),
+}
+
+/// Compiles the one function of a name: `name`, `integration/name` or its path.
+pub(crate) fn compile_named(
+    root: &Path,
+    name: &str,
+    integration: Option<&str>,
+) -> Result<CompiledFunction, CompileProjectError> {
+    let project = open(root)?;
+    let means = |entry: &&EntryPoint| {
+        let names = [
+            entry.name.clone(),
+            format!("{}/{}", entry.integration, entry.name),
+            format!("{}/{}/{}", entry.integration, entry.folder, entry.name),
+            entry.path.clone(),
+        ];
+        names.iter().any(|known| known == name)
+            && integration.is_none_or(|only| only == entry.integration)
+    };
+    let found: Vec<&EntryPoint> = project.entries.iter().filter(means).collect();
+    match found.as_slice() {
+        [only] => compile_one(&project, only).map_err(CompileProjectError::Code),
+        [] => Err(CompileProjectError::NoFunction {
+            name: name.to_owned(),
+            known: listed(&project.entries),
+        }),
+        several => Err(CompileProjectError::Ambiguous {
+            name: name.to_owned(),
+            found: several
+                .iter()
+                .map(|entry| entry.path.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        }),
+    }
+}
+
+/// The first functions of a project, for a hint.
+fn listed(entries: &[EntryPoint]) -> String {
+    const SHOWN: usize = 10;
+    let names = entries.iter().take(SHOWN);
+    let names = names.map(|entry| format!("{}/{}", entry.integration, entry.name));
+    let names = names.collect::<Vec<_>>().join(", ");
+    match entries.len().saturating_sub(SHOWN) {
+        0 if names.is_empty() => "none".to_owned(),
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
+}
+
+fn open(root: &Path) -> Result<Project, CompileProjectError> {
+    Project::open(root).map_err(|error| match error {
+        ProjectError::Wrong(error) => CompileProjectError::Code(error),
+        error @ (ProjectError::NoManifest { .. } | ProjectError::Unreadable { .. }) => error.into(),
+    })
 }
 
 /// Compiles the selected functions, in the order of the manifest.
@@ -80,10 +141,7 @@ pub(crate) fn compile_project(
     root: &Path,
     selection: &Selection,
 ) -> Result<Vec<CompiledFunction>, CompileProjectError> {
-    let project = Project::open(root).map_err(|error| match error {
-        ProjectError::Wrong(error) => CompileProjectError::Code(error),
-        error @ (ProjectError::NoManifest { .. } | ProjectError::Unreadable { .. }) => error.into(),
-    })?;
+    let project = open(root)?;
     let entries: Vec<&EntryPoint> = project
         .entries
         .iter()

@@ -1,10 +1,7 @@
 //! `tenon deploy`: compiles the functions of a folder and sends them to a server.
 
 mod body;
-mod client;
-mod dot_env;
 mod plan;
-mod target;
 
 use std::{
     io::{BufRead, IsTerminal},
@@ -12,12 +9,38 @@ use std::{
     process::ExitCode,
 };
 
-use super::compile::{self, CompileProjectError, Selection, compile_project};
+use serde::Deserialize;
+
+use super::{
+    compile::{self, CompileProjectError, Selection, compile_project},
+    server::{Client, ClientError, Target, TargetError, in_ci},
+};
 use crate::ui;
 
 pub(crate) use body::DeployBody;
-pub(crate) use client::{Client, ClientError, Deployed};
-pub(crate) use target::{Target, TargetError};
+use plan::Plan;
+
+/// A function as the server keeps it now.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Deployed {
+    pub(crate) name: String,
+    #[serde(rename = "providerConfigKey", alias = "provider_config_key")]
+    pub(crate) provider_config_key: String,
+    #[serde(default)]
+    pub(crate) version: String,
+}
+
+/// Asks what a deployment would change.
+pub(crate) async fn ask_plan(client: &Client, body: &DeployBody) -> Result<Plan, ClientError> {
+    client
+        .post("/sync/deploy/confirmation", &body.to_confirm())
+        .await
+}
+
+/// Deploys.
+pub(crate) async fn send(client: &Client, body: &DeployBody) -> Result<Vec<Deployed>, ClientError> {
+    client.post("/sync/deploy", &body.to_deploy()).await
+}
 
 /// Exit code for a deployment that the server refused (cli.md, 2).
 pub(crate) const DEPLOY_ERROR: u8 = 11;
@@ -108,7 +131,7 @@ fn deploy(args: &Args) -> Result<(), DeployError> {
         .build()
         .map_err(DeployError::Runtime)?;
     let client = Client::new(&target)?;
-    let plan = runtime.block_on(client.confirm(&body))?;
+    let plan = runtime.block_on(ask_plan(&client, &body))?;
     ui::say(format!("Plan for `{}` on {}", args.environment, target.url));
     ui::say(plan.to_string());
     if args.dry_run {
@@ -117,7 +140,7 @@ fn deploy(args: &Args) -> Result<(), DeployError> {
     if let Some(what) = plan.destroys() {
         confirm(args, what)?;
     }
-    let deployed = runtime.block_on(client.deploy(&body))?;
+    let deployed = runtime.block_on(send(&client, &body))?;
     ui::say(told(&deployed));
     Ok(())
 }
@@ -144,7 +167,7 @@ fn confirm(args: &Args, what: String) -> Result<(), DeployError> {
     if args.auto_confirm && args.allow_destructive {
         return Ok(());
     }
-    let nobody = args.auto_confirm || target::in_ci() || !std::io::stdin().is_terminal();
+    let nobody = args.auto_confirm || in_ci() || !std::io::stdin().is_terminal();
     if nobody {
         return Err(DeployError::Destructive { what });
     }

@@ -2,23 +2,64 @@
 
 use std::time::Duration;
 
-use reqwest::{StatusCode, header::USER_AGENT};
+use bytes::Bytes;
+use reqwest::{Method, StatusCode, header::USER_AGENT};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{body::DeployBody, plan::Plan, target::Target};
+use super::target::Target;
 
 /// A deployment of a whole project writes every function in one transaction.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// A function as the server keeps it now.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Deployed {
-    pub(crate) name: String,
-    #[serde(rename = "providerConfigKey", alias = "provider_config_key")]
-    pub(crate) provider_config_key: String,
-    #[serde(default)]
-    pub(crate) version: String,
+/// One request to the server, its path with the query.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Option<Bytes>,
+}
+
+impl Request {
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Any method with a JSON body.
+    pub(crate) fn json(method: Method, path: impl Into<String>, body: &Value) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: Some(body.to_string().into()),
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+/// Whatever the server answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// Lower-case names, in order of arrival.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+}
+
+/// A text as one segment of a path or value of a query.
+pub(crate) fn segment(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20")
 }
 
 /// Why a request to the server failed.
@@ -31,8 +72,15 @@ pub(crate) enum ClientError {
     )]
     Unreachable { url: String, reason: String },
     #[error("{text}")]
-    Refused { text: String },
-    #[error("`{url}` answered with something else than a deployment ({status})")]
+    Refused {
+        status: StatusCode,
+        /// `error.code` of the answer.
+        code: String,
+        text: String,
+    },
+    #[error(
+        "`{url}` answered with something that is not understood ({status})\nhint: is this the address of a Tenon server?"
+    )]
     Strange { url: String, status: StatusCode },
 }
 
@@ -64,47 +112,78 @@ impl Client {
         })
     }
 
-    /// Asks what a deployment would change.
-    pub(crate) async fn confirm(&self, body: &DeployBody) -> Result<Plan, ClientError> {
-        self.post("/sync/deploy/confirmation", &body.to_confirm())
-            .await
+    /// Asks for JSON.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.ask(Request::get(path)).await
     }
 
-    /// Deploys.
-    pub(crate) async fn deploy(&self, body: &DeployBody) -> Result<Vec<Deployed>, ClientError> {
-        self.post("/sync/deploy", &body.to_deploy()).await
+    /// Sends JSON and gets JSON.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, ClientError> {
+        self.ask(Request::json(Method::POST, path, body)).await
     }
 
-    async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, ClientError> {
-        let url = format!("{}{path}", self.target.url);
-        let unreachable = |error| ClientError::Unreachable {
-            url: self.target.url.clone(),
-            reason: innermost(&error),
-        };
-        let request = self
-            .http
-            .post(&url)
-            .bearer_auth(self.target.secret_key.expose())
-            .header(USER_AGENT, concat!("tenon-cli/", env!("CARGO_PKG_VERSION")))
-            .header("content-type", "application/json")
-            .body(body.to_string());
-        let response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let bytes = response.bytes().await.map_err(unreachable)?;
-        let answer: Option<Value> = serde_json::from_slice(&bytes).ok();
+    /// Any request that is answered with JSON; an `error` in it is an error.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        request: Request,
+    ) -> Result<T, ClientError> {
+        let Answer { status, body, .. } = self.send(request).await?;
+        let answer: Option<Value> = serde_json::from_slice(&body).ok();
         if let Some(error) = answer.as_ref().and_then(|answer| answer.get("error")) {
             let error = Refusal::deserialize(error).unwrap_or_default();
             return Err(ClientError::Refused {
+                status,
+                code: error.code.clone(),
                 text: error.told(status),
             });
         }
-        match serde_json::from_slice(&bytes) {
+        match serde_json::from_slice(&body) {
             Ok(answer) if status.is_success() => Ok(answer),
             _ => Err(ClientError::Strange {
                 url: self.target.url.clone(),
                 status,
             }),
         }
+    }
+
+    /// Any request, and whatever is answered.
+    pub(crate) async fn send(&self, request: Request) -> Result<Answer, ClientError> {
+        let url = format!("{}{}", self.target.url, request.path);
+        let unreachable = |error| ClientError::Unreachable {
+            url: self.target.url.clone(),
+            reason: innermost(&error),
+        };
+        let mut builder = self
+            .http
+            .request(request.method, &url)
+            .bearer_auth(self.target.secret_key.expose())
+            .header(USER_AGENT, concat!("tenon-cli/", env!("CARGO_PKG_VERSION")));
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        if let Some(body) = request.body {
+            builder = builder.body(body);
+        }
+        let response = builder.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(name, value)| {
+                let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                (name.as_str().to_owned(), value)
+            })
+            .collect();
+        let body = response.bytes().await.map_err(unreachable)?;
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
     }
 }
 
@@ -138,7 +217,11 @@ struct RefusalIssue {
 
 impl Refusal {
     fn told(&self, status: StatusCode) -> String {
-        let message = self.message.as_deref().unwrap_or("no reason given");
+        let message = match (&self.message, self.errors.is_empty()) {
+            (Some(message), _) => message.as_str(),
+            (None, true) => "no reason given",
+            (None, false) => "it does not understand the request",
+        };
         let mut text = format!(
             "the server refused: {message} ({}, {})",
             self.code,

@@ -14,6 +14,24 @@ use super::dot_env;
 /// Where `tenon dev` listens unless told otherwise.
 const DEFAULT_URL: &str = "http://localhost:3003";
 
+/// Which server a command talks to; shared by all that do.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct ServerArgs {
+    /// Environment of the server
+    #[arg(short = 'e', long, value_name = "NAME", default_value = "dev")]
+    pub(crate) environment: String,
+    /// Server to talk to; `NANGO_HOSTPORT` or a running `tenon dev` otherwise
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+}
+
+impl ServerArgs {
+    /// The server, looked for from a folder.
+    pub(crate) fn target(&self, root: &Path) -> Result<Target, TargetError> {
+        Target::find(root, &self.environment, self.url.as_deref())
+    }
+}
+
 /// A server and the key of one of its environments.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
@@ -94,7 +112,7 @@ impl Target {
 }
 
 /// Whether a machine runs this, not a person.
-pub(super) fn in_ci() -> bool {
+pub(crate) fn in_ci() -> bool {
     variable("CI").is_some_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
 }
 

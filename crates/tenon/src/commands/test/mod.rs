@@ -19,6 +19,7 @@ use tenon_runtime::{
 
 use crate::ui;
 use discover::{Case, Found};
+pub(crate) use report::lines;
 use report::{Outcome, Report};
 
 /// Arguments of `tenon test`.
@@ -133,7 +134,6 @@ async fn replay_one(
         Ok(Err(outcome)) => return outcome,
         Err(_) => return Outcome::Broken("the compiler stopped".to_owned()),
     };
-    let provider = catalogue.find(&case.entry.integration);
     let test = case.test().unwrap_or_default();
     let overrides = Overrides::read(&test);
     let surroundings = Surroundings {
@@ -142,15 +142,23 @@ async fn replay_one(
             Some(ClockChoice::Now) => None,
             Some(ClockChoice::Stopped(instant)) => Some(instant),
         },
-        paginate: provider.map_or(Value::Null, |provider| {
-            provider.raw["proxy"]["paginate"].clone()
-        }),
+        paginate: paginate(catalogue, &case.entry.integration, &fixture),
     };
     let fixture = Arc::new(fixture.with_answers(overrides.answers));
     match replay(pool, &function, fixture, &surroundings).await {
         Verdict::Passed => Outcome::Passed,
         verdict => Outcome::judged(verdict, own_code::reason(&test)),
     }
+}
+
+/// `proxy.paginate` of the provider: the integration's name, or what the fixture recorded, names it.
+pub(crate) fn paginate(catalogue: &Catalogue, integration: &str, fixture: &Fixture) -> Value {
+    let provider = catalogue
+        .find(integration)
+        .or_else(|| catalogue.find(fixture.provider()?));
+    provider.map_or(Value::Null, |provider| {
+        provider.raw["proxy"]["paginate"].clone()
+    })
 }
 
 fn prepare(case: &Case) -> Result<(Replayed, Fixture), Outcome> {

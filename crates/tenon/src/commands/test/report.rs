@@ -35,7 +35,8 @@ impl Outcome {
     }
 }
 
-fn lines(verdict: &Verdict) -> Vec<String> {
+/// What is to be said of a replay that did not pass.
+pub(crate) fn lines(verdict: &Verdict) -> Vec<String> {
     match verdict {
         Verdict::Passed => Vec::new(),
         Verdict::Different {

@@ -12,12 +12,13 @@ use tenon_core::function::Cancel;
 
 use super::{
     compile::{CompileProjectError, Selection, compile_project},
-    deploy::{Client, ClientError, DeployBody, told},
+    deploy::{self, DeployBody, told},
+    server::{Client, ClientError},
 };
 use crate::ui;
 use folder::Folder;
 
-pub(crate) use super::deploy::Target;
+use super::server::Target;
 
 /// Wait before trying a server again that did not take a deployment.
 const RETRY: Duration = Duration::from_secs(2);
@@ -153,10 +154,10 @@ async fn send(client: &Client, body: &DeployBody, tell: &impl Fn(String)) -> boo
 }
 
 async fn send_once(client: &Client, body: &DeployBody) -> Result<String, WatchError> {
-    if let Some(what) = client.confirm(body).await?.destroys() {
+    if let Some(what) = deploy::ask_plan(client, body).await?.destroys() {
         return Err(WatchError::Destructive(what));
     }
-    Ok(told(&client.deploy(body).await?))
+    Ok(told(&deploy::send(client, body).await?))
 }
 
 /// The first complaint is enough while one is typing.
