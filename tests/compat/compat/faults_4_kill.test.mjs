@@ -10,7 +10,7 @@ import { tenonDeploy } from '../lib/project.mjs';
 import { Receiver } from '../lib/receiver.mjs';
 import { Server, until } from '../lib/server.mjs';
 
-const KILLS = Number(process.env.KILLS ?? 10);
+const KILLS = Number(process.env.KILLS ?? 20);
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
 const ITEMS = 10_000;
 
