@@ -68,6 +68,9 @@ enum Command {
     Compile(commands::compile::Args),
     /// Run a function for a real connection and save nothing
     Dryrun(commands::dryrun::Args),
+    /// Turn a nango.yaml project into TypeScript definitions
+    #[command(alias = "migrate-to-zero-yaml")]
+    Migrate(commands::migrate::Args),
     /// Fetch the source of a deployed function
     Pull(commands::pull::Args),
     /// Show what happened on a server, and what functions logged
@@ -105,6 +108,7 @@ fn main() -> ExitCode {
         Command::Deploy(args) => return commands::deploy::run(args),
         Command::Compile(args) => return commands::compile::run(args),
         Command::Dryrun(args) => return commands::dryrun::run(args),
+        Command::Migrate(args) => return commands::migrate::run(args),
         Command::Pull(args) => return commands::pull::run(args),
         Command::Logs(args) => return commands::logs::run(args),
         Command::Doctor(args) => return commands::doctor::run(args),

@@ -10,6 +10,7 @@ pub mod deployment;
 pub mod diagnostic;
 pub mod files;
 pub mod imports;
+pub mod legacy;
 pub mod project;
 pub mod source_map;
 

@@ -8,6 +8,7 @@ pub(crate) mod dryrun;
 pub(crate) mod generate;
 pub(crate) mod init;
 pub(crate) mod logs;
+pub(crate) mod migrate;
 pub(crate) mod pull;
 pub(crate) mod server;
 pub(crate) mod simulate;

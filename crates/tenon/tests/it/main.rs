@@ -8,6 +8,7 @@ mod project;
 mod compile;
 mod deploy;
 mod dryrun;
+mod migrate;
 mod offline;
 mod replay;
 mod scaffold;

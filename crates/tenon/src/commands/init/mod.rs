@@ -57,6 +57,23 @@ const FILES: &[(&str, &str)] = &[
     ),
 ];
 
+/// Those of them that every project has, whatever its functions.
+pub(crate) const PROJECT_FILES: &[(&str, &str)] = &[
+    (
+        "package.json",
+        include_str!("../../../../../examples/starter/package.json"),
+    ),
+    (
+        "tsconfig.json",
+        include_str!("../../../../../examples/starter/tsconfig.json"),
+    ),
+    (
+        ".gitignore",
+        include_str!("../../../../../examples/starter/gitignore"),
+    ),
+    (".nango/nango.json", "[]\n"),
+];
+
 const NEXT: &str = "
 Next:
   tenon test                           replay the recordings that came with it
