@@ -123,6 +123,12 @@ codes! {
     ConcurrentDeployment = "concurrent_deployment",
     DeployScriptSecurityRejected = "deploy_script_security_rejected",
     AmbiguousFunction = "ambiguous_function",
+    CompilationError = "compilation_error",
+    IntegrationNotFound = "integration_not_found",
+    ConnectionNotFound = "connection_not_found",
+    DryrunNotFound = "dryrun_not_found",
+    DeploymentNotFound = "deployment_not_found",
+    ExecutionEnvironmentUnavailable = "execution_environment_unavailable",
 }
 
 /// When to come back to a database that is away: soon, since most outages of one are a restart.

@@ -229,6 +229,48 @@ pub enum LogLevel {
 pub trait FunctionRunner: Send + Sync {
     /// Runs to the end. Never fails by itself: whatever goes wrong is an outcome.
     async fn run(&self, request: RunRequest, host: Arc<dyn Host>) -> RunOutcome;
+
+    /// Turns one file of TypeScript into a bundle, without running any of it.
+    async fn compile(&self, _typescript: String) -> Result<String, BuildFailure> {
+        Err(BuildFailure::Unavailable)
+    }
+
+    /// Compiles one file of TypeScript and reads what it says of itself, in a worker.
+    async fn build(&self, _source: SourceCode) -> Result<Built, BuildFailure> {
+        Err(BuildFailure::Unavailable)
+    }
+}
+
+/// One file of TypeScript that somebody sent instead of a bundle.
+#[derive(Clone, Debug)]
+pub struct SourceCode {
+    pub environment: EnvironmentPk,
+    /// Key of the integration.
+    pub integration: String,
+    /// Name of the function.
+    pub name: String,
+    pub typescript: String,
+}
+
+/// A function built from source.
+#[derive(Clone, Debug)]
+pub struct Built {
+    pub kind: FunctionKind,
+    pub javascript: String,
+    /// Models of a sync; name of the output of an action.
+    pub models: Vec<String>,
+    /// The function's entry in a deployment, as command lines send it.
+    pub deployment: Value,
+}
+
+/// Why source could not be built.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BuildFailure {
+    #[error("functions cannot be compiled on this server")]
+    Unavailable,
+    /// The compiler's complaint, with place and advice.
+    #[error("{0}")]
+    Rejected(String),
 }
 
 /// What a run may ask for. Implemented by the engine (for real runs) and by the fixture replay of `tenon test`.

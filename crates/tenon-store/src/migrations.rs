@@ -32,6 +32,7 @@ pub(crate) static MIGRATIONS: &[Migration] = migrations![
     "0009_inbound",
     "0010_function_modes",
     "0011_function_history",
+    "0012_jobs",
 ];
 
 /// The table of steps done; the same text for both databases.

@@ -116,6 +116,7 @@ pub fn registered() -> impl Iterator<Item = &'static Statement> {
         crate::work::deployments::ALL,
         crate::work::dialect::ALL,
         crate::work::functions::ALL,
+        crate::work::jobs::ALL,
         crate::work::runs::ALL,
         crate::work::subjects::ALL,
         crate::work::syncs::ALL,

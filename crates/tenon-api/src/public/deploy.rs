@@ -1,7 +1,7 @@
 //! Deploying functions: what the command line sends (cli.md, 4).
 
 mod apply;
-mod body;
+pub(crate) mod body;
 mod cli_version;
 mod confirm;
 mod environments;

@@ -1,13 +1,19 @@
-//! Deployed functions: list, look at, read the code, delete (cli.md, 4.1).
+//! Functions: list, look at, read the code, delete; compile, try out and deploy from source (cli.md, 4.1).
 
 mod code;
+mod compile;
 mod config;
 mod delete;
+mod deployments;
+mod dryruns;
 mod get;
 mod list;
 mod show;
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 use tenon_core::names::EnvironmentPk;
 use tenon_store::work::functions::FunctionRow;
 
@@ -28,6 +34,11 @@ pub(crate) fn routes() -> Router<App> {
             get(code::code),
         )
         .route("/scripts/config", get(config::config))
+        .route("/functions/compile", post(compile::compile))
+        .route("/functions/dryruns", post(dryruns::begin))
+        .route("/functions/dryruns/{id}", get(dryruns::look))
+        .route("/functions/deployments", post(deployments::begin))
+        .route("/functions/deployments/{id}", get(deployments::look))
 }
 
 /// All functions of an integration; 404 if there is no such integration.

@@ -28,6 +28,7 @@ mod pages;
 mod providers;
 mod proxy;
 mod records;
+mod rehearsals;
 mod syncs;
 mod webhooks_in;
 

@@ -15,6 +15,7 @@ pub(crate) mod incoming;
 mod inline;
 mod kind;
 mod payload;
+pub mod rehearsal;
 mod run;
 mod scheduler;
 mod state;

@@ -220,7 +220,8 @@ impl Scheduler {
                     .purge_deleted_syncs(now.minus(KEEP_TASKS), TIDY_BATCH)
                     .await?;
                 let seen = tx.purge_seen(now.minus(KEEP_RUNS), TIDY_BATCH).await?;
-                Ok(tasks + runs + syncs + seen)
+                let jobs = tx.purge_jobs(now.minus(KEEP_TASKS), TIDY_BATCH).await?;
+                Ok(tasks + runs + syncs + seen + jobs)
             })
             .await
     }

@@ -2,8 +2,11 @@
 
 use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
-use tenon_core::function::{FunctionRunner, Host, RunOutcome, RunRequest};
+use tenon_core::function::{
+    BuildFailure, Built, FunctionRunner, Host, RunOutcome, RunRequest, SourceCode,
+};
 
+mod build;
 mod drive;
 mod places;
 mod process;
@@ -104,5 +107,15 @@ impl FunctionRunner for WorkerPool {
                 detail: drive::chain(&error),
             },
         }
+    }
+
+    async fn compile(&self, typescript: String) -> Result<String, BuildFailure> {
+        build::compile(typescript)
+            .await
+            .map(|bundled| bundled.javascript)
+    }
+
+    async fn build(&self, source: SourceCode) -> Result<Built, BuildFailure> {
+        build::build(self, source).await
     }
 }

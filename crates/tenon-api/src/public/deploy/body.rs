@@ -64,13 +64,13 @@ const BUILT_IN: &[&str] = &[
 
 /// Which endpoint is called: they want different members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
+pub(crate) enum Door {
     Confirmation,
     Deploy,
 }
 
 /// The body of a deploy or of its confirmation.
-pub(super) fn checked(
+pub(crate) fn checked(
     body: &JsonBody,
     environment: EnvironmentPk,
     door: Door,

@@ -6,16 +6,31 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tenon_core::function::{FunctionRunner, Host, RunFailure, RunOutcome, RunRequest};
+use tenon_core::function::{
+    BuildFailure, Built, FunctionRunner, Host, RunFailure, RunOutcome, RunRequest, SourceCode,
+};
 
 type Run = Pin<Box<dyn Future<Output = RunOutcome> + Send>>;
 type Closure = Arc<dyn Fn(RunRequest, Arc<dyn Host>) -> Run + Send + Sync>;
 
+type Builder = Arc<dyn Fn(SourceCode) -> Result<Built, BuildFailure> + Send + Sync>;
+
 /// What the functions of a test do, by their names.
 #[derive(Clone, Default)]
-pub(crate) struct Functions(Arc<Mutex<HashMap<String, Closure>>>);
+pub(crate) struct Functions(
+    Arc<Mutex<HashMap<String, Closure>>>,
+    Arc<Mutex<Option<Builder>>>,
+);
 
 impl Functions {
+    /// Says what becomes of source.
+    pub(crate) fn builds(
+        &self,
+        builder: impl Fn(SourceCode) -> Result<Built, BuildFailure> + Send + Sync + 'static,
+    ) {
+        *self.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(builder));
+    }
+
     /// Says what the function of this name does when it runs.
     pub(crate) fn on<F, Fut>(&self, name: &str, closure: F)
     where
@@ -49,6 +64,15 @@ impl FunctionRunner for Functions {
                 additional_properties: None,
             }),
         }
+    }
+
+    async fn build(&self, source: SourceCode) -> Result<Built, BuildFailure> {
+        let builder = self
+            .1
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        builder.map_or(Err(BuildFailure::Unavailable), |builder| builder(source))
     }
 }
 

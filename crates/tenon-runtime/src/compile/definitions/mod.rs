@@ -2,6 +2,7 @@
 
 mod check;
 mod read;
+mod remote;
 
 use serde::Deserialize;
 use serde_json::Map;
@@ -13,7 +14,9 @@ use super::{
     project::EntryPoint,
     source_map::{Place, SourceMap},
 };
-use read::Problem;
+use read::{Problem, Raw};
+
+pub use remote::define_in_worker;
 
 /// A function as its file defines it (functions.md, 1.1 to 1.3).
 #[derive(Clone, Debug)]
@@ -61,7 +64,15 @@ pub const EVENTS: [&str; 3] = [
 /// Reads the definition out of a bundle. The top level of the code runs in this process, in an isolate without a host:
 /// for code of whoever runs the command.
 pub fn define(entry: &EntryPoint, bundled: &Bundled) -> Result<Definition, CompileError> {
-    let read = read::read(&bundled.javascript);
+    conclude(entry, bundled, read::read(&bundled.javascript))
+}
+
+/// The definition, or complaints that name a place.
+fn conclude(
+    entry: &EntryPoint,
+    bundled: &Bundled,
+    read: Result<Raw, Problem>,
+) -> Result<Definition, CompileError> {
     let complain = |message: String| {
         let (start, end) = bundled.definition;
         Diagnostic::at(&entry.path, &bundled.source, start, end, message)

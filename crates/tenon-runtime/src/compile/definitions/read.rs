@@ -10,7 +10,7 @@ use tenon_core::{
     limits,
 };
 
-use super::check::Raw;
+pub(super) use super::check::Raw;
 use crate::{
     isolate::{
         Isolate, Port, Step,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Longest time that loading a bundle may take: it only builds schemas.
-const LOAD_TIME: Duration = Duration::from_secs(20);
+pub(super) const LOAD_TIME: Duration = Duration::from_secs(20);
 
 /// Heap for it: a project's largest bundle with all its schemas needs a tenth.
 const HEAP_BYTES: usize = 512 * 1024 * 1024;
@@ -39,7 +39,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn stopped(message: String) -> Self {
+    pub(super) fn stopped(message: String) -> Self {
         Self {
             message,
             place: None,
@@ -84,10 +84,7 @@ static CODE: LazyLock<Arc<Code>> = LazyLock::new(Arc::default);
 
 /// Runs an action that returns the definition, in an isolate like that of any run.
 fn load(javascript: &str) -> Result<Raw, Problem> {
-    let source = format!(
-        "{javascript}\n{{ const definition = module.exports.default; const read = {READER}; \
-         module.exports = {{ default: {{ exec: () => read(definition, require) }} }}; }}"
-    );
+    let source = source(javascript);
     let bundle = code::compile(&source, "exports, require, module", FILE)
         .map_err(|message| Problem::stopped(format!("the bundle cannot be compiled: {message}")))?;
     let mut isolate = Isolate::new(&CODE, false).map_err(Problem::stopped)?;
@@ -97,6 +94,14 @@ fn load(javascript: &str) -> Result<Raw, Problem> {
         Step::Ended(Ending::Failed(failure)) => Err(Problem::from(*failure)),
         Step::Waiting | Step::Killed => Err(Problem::stopped("it waits for something".to_owned())),
     }
+}
+
+/// The bundle of an action that returns the definition.
+pub(super) fn source(javascript: &str) -> String {
+    format!(
+        "{javascript}\n{{ const definition = module.exports.default; const read = {READER}; \
+         module.exports = {{ default: {{ exec: () => read(definition, require) }} }}; }}"
+    )
 }
 
 fn run() -> StartRun {
