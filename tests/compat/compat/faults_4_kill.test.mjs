@@ -1,5 +1,5 @@
 // FAULTS 4: kill -9 at random moments of a 10,000-record sync. Nothing lost, no ghost delete, nothing announced twice under a
-// new id, nothing missing. KILLS sets how often (10 by default), SEED repeats a run.
+// new id, nothing missing. KILLS sets how often (20 by default), SEED repeats a run.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { mkdtemp, writeFile } from 'node:fs/promises';
