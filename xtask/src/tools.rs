@@ -20,6 +20,14 @@ const TOOLS: &[Tool] = &[
         find: postgres_bin,
     },
     Tool {
+        what: "PgBouncer",
+        package: "pgbouncer",
+        find: || {
+            in_path("pgbouncer")
+                .or_else(|| Some(PathBuf::from("/usr/sbin/pgbouncer")).filter(|path| path.exists()))
+        },
+    },
+    Tool {
         what: "Chromium",
         package: "chromium",
         find: chromium,
