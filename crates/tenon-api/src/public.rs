@@ -19,6 +19,7 @@ pub mod oauth;
 pub mod operations;
 pub mod providers;
 pub mod proxy;
+pub mod quarantine;
 pub mod records;
 pub mod sync;
 pub mod v1;
@@ -46,4 +47,5 @@ pub(crate) fn routes() -> Router<App> {
         .merge(oauth::routes())
         .merge(auth::routes())
         .merge(records::routes())
+        .merge(quarantine::routes())
 }

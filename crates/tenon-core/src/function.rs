@@ -90,6 +90,10 @@ pub struct RunContext {
     pub log_level: LogLevel,
     pub track_deletes: bool,
     pub empty_cache: bool,
+    /// Records of a save that cannot be written as JSON are handed over with [`HostCall::RejectRecords`], and the others
+    /// are saved; else the save fails.
+    #[serde(default)]
+    pub keeps_misfits: bool,
     /// Play against fixtures (functions.md, 5.5): the isolate offers only the members of the mock and asks the host for
     /// the rest. [`HostCall::Proxy`] is then answered with [`HostReply::Json`] or [`HostReply::JsonText`] of
     /// `{data, headers, status}`, which the function gets as it is, and the `json` of a [`RecordInput`] is the whole
@@ -347,6 +351,12 @@ pub enum HostCall {
         model: String,
         records: Vec<RecordInput>,
     },
+    /// Records of a save that cannot be written as JSON, where the run keeps such aside
+    /// ([`RunContext::keeps_misfits`]).
+    RejectRecords {
+        model: String,
+        records: Vec<RejectedRecord>,
+    },
     GetRecordsByIds {
         model: String,
         ids: Vec<String>,
@@ -506,6 +516,14 @@ pub struct RecordInput {
     /// JSON text of the record without the top-level keys `id` and `_nango_metadata`, key order kept, byte-equal to
     /// what the engine's own `JSON.stringify` would write.
     pub json: Bytes,
+}
+
+/// A record that cannot be written as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedRecord {
+    /// As in [`RecordInput`]; nothing where it has none that can be used.
+    pub id: Option<String>,
+    pub reason: String,
 }
 
 /// What to do with rows that changed since the run looked (records.md, 2.4).

@@ -2,7 +2,7 @@
 // It is called with `native`, the functions written in Rust, and answers with the three entries that Rust calls.
 "use strict";
 
-const { cancelled, callHost, callProxy, callFetch, callRecords, setTimer, loadModule, finish, relax, isFull } = native;
+const { cancelled, callHost, callProxy, callFetch, callRecords, callReject, hasRejected, setTimer, loadModule, finish, relax, isFull } = native;
 const { stringify } = JSON;
 
 // Calls on their way to the host. More than this many wait inside the isolate, where its heap limit counts them.
@@ -308,6 +308,7 @@ shared.hostRecords = async (operation, model, records, whole) => {
   for (let start = 0; start < records.length; start += RECORDS_PER_CALL) {
     const some = records.length <= RECORDS_PER_CALL ? records : records.slice(start, start + RECORDS_PER_CALL);
     await request((id) => callRecords(id, operation, model, some, whole));
+    while (hasRejected()) await request((id) => callReject(id));
   }
 };
 

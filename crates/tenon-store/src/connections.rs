@@ -314,6 +314,7 @@ impl Tx {
     ) -> Result<bool, StoreError> {
         self.execute(&LOOKUP_CLEAR, params![pk]).await?;
         self.doom_models(pk).await?;
+        self.forget_quarantine(pk).await?;
         Ok(self.execute(&CONNECTION_DELETE, params![pk, now]).await? > 0)
     }
 

@@ -33,6 +33,7 @@ pub(crate) static MIGRATIONS: &[Migration] = migrations![
     "0010_function_modes",
     "0011_function_history",
     "0012_jobs",
+    "0013_quarantine",
 ];
 
 /// The table of steps done; the same text for both databases.

@@ -107,6 +107,7 @@ pub fn registered() -> impl Iterator<Item = &'static Statement> {
         crate::operations::ALL,
         crate::people::ALL,
         crate::records::dialect::ALL,
+        crate::records::quarantine::ALL,
         crate::records::read::ALL,
         crate::records::retention::ALL,
         crate::records::rows::ALL,

@@ -30,6 +30,7 @@ mod proxy;
 mod records;
 mod rehearsals;
 mod syncs;
+mod validation;
 mod webhooks_in;
 
 use app::TestApp;

@@ -167,13 +167,13 @@ fn hash(engine: &Engine, json: &[u8]) -> RecordHash {
 }
 
 /// The same record gets the same id for ever (records.md, section 1).
-struct RecordIds {
+pub(super) struct RecordIds {
     namespace: Uuid,
     prefix: String,
 }
 
 impl RecordIds {
-    fn new(key: &ModelKey) -> Self {
+    pub(super) fn new(key: &ModelKey) -> Self {
         let prefix = format!("{}{}", key.connection, key.model);
         Self {
             namespace: Uuid::new_v5(&Uuid::nil(), prefix.as_bytes()),
@@ -181,7 +181,7 @@ impl RecordIds {
         }
     }
 
-    fn id(&self, external_id: &str) -> Uuid {
+    pub(super) fn id(&self, external_id: &str) -> Uuid {
         let name = [self.prefix.as_bytes(), external_id.as_bytes()].concat();
         Uuid::new_v5(&self.namespace, &name)
     }

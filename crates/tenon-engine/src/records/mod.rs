@@ -6,17 +6,24 @@
 mod batch;
 mod decide;
 mod json;
+mod quarantine;
 mod read;
+mod schema;
 mod sweep;
 mod track;
 mod writer;
 
 use tenon_core::names::SyncPk;
-pub use tenon_store::records::{ModelKey, Unannounced};
+pub use tenon_store::records::{ModelKey, QuarantineFilter, QuarantinedRow, Unannounced};
 use tenon_store::{StoreError, Tx};
 
 pub use batch::{Written, delete, save, update};
+pub use quarantine::{
+    Misfit, discard_quarantined, has_quarantined, list_quarantined, quarantine, release,
+    retry_quarantined, still_quarantined,
+};
 pub use read::{ListQuery, Page, Pruned, RecordAction, by_ids, list, prune};
+pub use schema::{Problem, Schemas};
 pub use sweep::{Retention, sweep};
 pub use track::{delete_unseen, empty, forget_seen, track_deletes_end, track_deletes_start};
 pub use writer::{Writer, WriterKeys, full_model, set_merging_strategy};
@@ -30,6 +37,10 @@ pub enum RecordsError {
     NotTracked { model: String },
     #[error("record `{id}` is no JSON object")]
     NotAnObject { id: String },
+    #[error(
+        "too many records of `{model}` do not fit their schema: mend the schema, or empty the quarantine"
+    )]
+    QuarantineFull { model: String },
     #[error("store failed while handling records")]
     Store(#[from] StoreError),
 }

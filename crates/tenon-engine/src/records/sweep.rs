@@ -50,6 +50,11 @@ pub async fn sweep(
         .store
         .write(move |tx| async move { tx.purge_seen(seen_before, SLICE).await })
         .await?;
+    let quarantined_before = engine.clock.now().minus(super::quarantine::KEEP);
+    engine
+        .store
+        .write(move |tx| async move { tx.sweep_quarantine(quarantined_before, SLICE).await })
+        .await?;
     loop {
         let now = engine.clock.now();
         let due = engine.reader().due_models(now, MODELS).await?;

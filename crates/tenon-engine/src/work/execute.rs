@@ -47,7 +47,7 @@ pub(crate) async fn execute(engine: &Engine, run: ClaimedRun, around: Around) ->
             return (Ended::Failed(failed), Left::default());
         }
     };
-    let request = run.request(javascript, cancel.clone());
+    let mut request = run.request(javascript, cancel.clone());
     let kind = run.kind;
     let track_deletes = kind == TaskKind::Sync && run.function.track_deletes;
     let host = Arc::new(RunHost::new(
@@ -58,6 +58,12 @@ pub(crate) async fn execute(engine: &Engine, run: ClaimedRun, around: Around) ->
         around.interrupt,
         around.depth,
     ));
+    if kind == TaskKind::Sync {
+        host.retry_quarantined().await;
+    }
+    if matches!(kind, TaskKind::Sync | TaskKind::Webhook) {
+        request.context.keeps_misfits = host.keeps_misfits().await;
+    }
     let running = engine.runner.run(
         request,
         Arc::clone(&host) as Arc<dyn tenon_core::function::Host>,
@@ -70,6 +76,7 @@ pub(crate) async fn execute(engine: &Engine, run: ClaimedRun, around: Around) ->
             ended = Ended::Failed(failure("script_internal_error", error.message));
         }
     }
+    host.sum_up_validation();
     (ended, host.left())
 }
 

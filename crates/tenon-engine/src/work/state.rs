@@ -9,12 +9,17 @@ use std::{
 use tenon_core::{
     Timestamp,
     function::Cancel,
-    names::{EnvironmentPk, IntegrationPk, TaskPk},
+    names::{EnvironmentPk, FunctionPk, IntegrationPk, TaskPk},
 };
 use tokio::sync::Semaphore;
 
+use crate::records::Schemas;
+
 /// Bytes of JavaScript kept ready: a few hundred ordinary bundles.
 const BUNDLE_CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Versions of functions whose schemas are kept ready.
+const SCHEMAS_KEPT: usize = 1_000;
 
 /// Actions of one environment that run at once (functions.md, 4.3).
 pub(crate) const ACTIONS_PER_ENVIRONMENT: usize = 500;
@@ -25,6 +30,7 @@ pub struct WorkState {
     bundles: Mutex<BundleCache>,
     running: Mutex<HashMap<TaskPk, RunningTask>>,
     actions: Mutex<HashMap<EnvironmentPk, Arc<Semaphore>>>,
+    schemas: Mutex<HashMap<FunctionPk, Arc<Schemas>>>,
     /// Environments with more incoming webhooks waiting than can be taken.
     inbound_full: Mutex<HashSet<EnvironmentPk>>,
     /// When a refused webhook was last noted for its owner.
@@ -49,6 +55,19 @@ struct BundleCache {
 }
 
 impl WorkState {
+    /// Schemas of a version of a function, if they were asked for lately.
+    pub(crate) fn schemas(&self, function: FunctionPk) -> Option<Arc<Schemas>> {
+        lock(&self.schemas).get(&function).cloned()
+    }
+
+    pub(crate) fn keep_schemas(&self, function: FunctionPk, schemas: &Arc<Schemas>) {
+        let mut known = lock(&self.schemas);
+        if known.len() >= SCHEMAS_KEPT {
+            known.clear();
+        }
+        known.insert(function, Arc::clone(schemas));
+    }
+
     pub(crate) fn bundle(&self, hash: &str) -> Option<Arc<str>> {
         lock(&self.bundles).by_hash.get(hash).cloned()
     }

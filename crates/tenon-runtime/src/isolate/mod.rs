@@ -8,7 +8,8 @@ use rquickjs::{
 };
 use serde_json::json;
 use tenon_core::function::{
-    Entry, FunctionKind, HostCall, HostError, HostErrorKind, HostReply, RunContext, RunFailure,
+    Entry, FunctionKind, HostCall, HostError, HostErrorKind, HostReply, RejectedRecord, RunContext,
+    RunFailure,
 };
 
 use crate::wire::{CallId, Ending, StartRun};
@@ -78,6 +79,10 @@ pub(crate) struct Bridge {
     ending: RefCell<Option<Ending>>,
     heap: Rc<Heap>,
     uses_zod: std::cell::Cell<bool>,
+    /// Whether records that cannot be written as JSON are put aside instead of failing the call.
+    keeps_misfits: std::cell::Cell<bool>,
+    /// Those put aside and not handed over yet, with their model.
+    rejected: RefCell<Vec<(String, Vec<RejectedRecord>)>>,
 }
 
 /// A call that waits for its answer.
@@ -143,6 +148,8 @@ impl Isolate {
             ending: RefCell::new(None),
             heap,
             uses_zod: std::cell::Cell::new(false),
+            keeps_misfits: std::cell::Cell::new(false),
+            rejected: RefCell::default(),
         });
         let entries = context.with(|ctx| {
             enter(&ctx);
@@ -178,6 +185,7 @@ impl Isolate {
         self.busy = run.limits.busy;
         self.run = run.limits.run;
         *self.bridge.port.borrow_mut() = Some(port);
+        self.bridge.keeps_misfits.set(run.context.keeps_misfits);
         self.bridge.heap.set_limit(run.limits.heap_bytes);
         self.runtime
             .set_max_stack_size(run.limits.stack_bytes.min(JS_STACK_BYTES));

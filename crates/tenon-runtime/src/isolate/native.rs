@@ -162,15 +162,42 @@ fn calls<'js>(ctx: &Ctx<'js>, object: &Object<'js>, bridge: &Rc<Bridge>) -> rqui
                   batch: Array<'js>,
                   whole: bool| {
                 let model = text::text(&ctx, &model)?;
-                let records = records::inputs(&ctx, &batch, whole)?;
-                host.send(
-                    &ctx,
-                    id,
-                    BodyMode::Json,
-                    records::call(&operation, model, records),
-                )
+                let aside = operation == "save" && host.keeps_misfits.get();
+                let mut rejected = Vec::new();
+                let way = match whole {
+                    true => records::Way::Whole,
+                    false if aside => records::Way::Aside(&host.heap, &mut rejected),
+                    false => records::Way::Checked,
+                };
+                let records = records::inputs(&ctx, &batch, way)?;
+                let call = records::call(&operation, model.clone(), records);
+                let sent = host.send(&ctx, id, BodyMode::Json, call)?;
+                if sent && !rejected.is_empty() {
+                    host.rejected.borrow_mut().push((model, rejected));
+                }
+                Ok::<_, rquickjs::Error>(sent)
             },
         )?,
+    )?;
+    let host = bridge.clone();
+    object.set(
+        "callReject",
+        Function::new(ctx.clone(), move |ctx: Ctx<'js>, id: f64| {
+            let Some((model, records)) = host.rejected.borrow().last().cloned() else {
+                return Err(Exception::throw_message(&ctx, "nothing was put aside"));
+            };
+            let call = HostCall::RejectRecords { model, records };
+            let sent = host.send(&ctx, id, BodyMode::Json, call)?;
+            if sent {
+                host.rejected.borrow_mut().pop();
+            }
+            Ok(sent)
+        })?,
+    )?;
+    let host = bridge.clone();
+    object.set(
+        "hasRejected",
+        Function::new(ctx.clone(), move || !host.rejected.borrow().is_empty())?,
     )
 }
 

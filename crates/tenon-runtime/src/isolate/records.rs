@@ -3,31 +3,37 @@
 use bytes::Bytes;
 use rquickjs::{Ctx, Exception, Function, Object, Value, qjs};
 use tenon_core::{
-    function::{HostCall, RecordInput},
+    function::{HostCall, RecordInput, RejectedRecord},
     limits,
 };
 
-use super::text;
+use super::{heap::Heap, text};
 
 /// Properties that are not stored with a record.
 const LEFT_OUT: [&str; 2] = ["id", "_nango_metadata"];
 
 /// The records of one call: at most [`limits::BATCH_RECORDS`], which our JavaScript sees to.
 ///
-/// With `whole` they are taken as they are, without looking at their ids: that is what a replay compares.
+/// A record that cannot be written ends the call, unless such are put aside.
 pub(super) fn inputs<'js>(
     ctx: &Ctx<'js>,
     records: &rquickjs::Array<'js>,
-    whole: bool,
+    mut way: Way<'_>,
 ) -> rquickjs::Result<Vec<RecordInput>> {
     let mut inputs = Vec::with_capacity(records.len().min(limits::BATCH_RECORDS));
     let mut size = 0;
     for index in 0..records.len() {
         let value: Value = records.get(index)?;
-        let record = if whole {
-            unchecked(ctx, &value)?
-        } else {
-            input(ctx, &value, index)?
+        let record = match &mut way {
+            Way::Whole => unchecked(ctx, &value)?,
+            Way::Checked => input(ctx, &value, index)?,
+            Way::Aside(heap, rejected) => match input(ctx, &value, index) {
+                Ok(record) => record,
+                Err(error) => {
+                    rejected.push(rejection(ctx, &value, index, heap, error)?);
+                    continue;
+                }
+            },
         };
         size += record.json.len() + record.id.len();
         if size > limits::BATCH_BYTES {
@@ -40,6 +46,52 @@ pub(super) fn inputs<'js>(
         inputs.push(record);
     }
     Ok(inputs)
+}
+
+/// How records are taken.
+pub(super) enum Way<'a> {
+    /// As they are, without looking at their ids: that is what a replay compares.
+    Whole,
+    Checked,
+    /// Those that cannot be written are put aside.
+    Aside(&'a Heap, &'a mut Vec<RejectedRecord>),
+}
+
+/// Longest reason of a rejection.
+const REASON_CHARS: usize = 300;
+
+/// What is told of a record that cannot be written. What must end the run is no reason.
+fn rejection<'js>(
+    ctx: &Ctx<'js>,
+    value: &Value<'js>,
+    index: usize,
+    heap: &Heap,
+    error: rquickjs::Error,
+) -> rquickjs::Result<RejectedRecord> {
+    if heap.was_refused() || !error.is_exception() {
+        return Err(error);
+    }
+    let thrown = ctx.catch();
+    if thrown.as_object().is_some_and(|object| {
+        // SAFETY: the value is alive.
+        unsafe { qjs::JS_IsUncatchableError(object.as_raw()) }
+    }) {
+        return Err(ctx.throw(thrown));
+    }
+    let reason = thrown
+        .as_object()
+        .and_then(|object| object.get::<_, String>("message").ok())
+        .unwrap_or_else(|| "it cannot be written as JSON".to_owned());
+    drop(ctx.catch());
+    let id = value
+        .as_object()
+        .and_then(|object| object.get::<_, Value>("id").ok())
+        .and_then(|id| identity(ctx, &id, index).ok());
+    drop(ctx.catch());
+    Ok(RejectedRecord {
+        id,
+        reason: reason.chars().take(REASON_CHARS).collect(),
+    })
 }
 
 /// The call that hands a batch to the host.

@@ -1,5 +1,6 @@
 //! The runtime, tested through its doors: functions run in real worker processes against a host that the test writes.
 
+mod bad_input;
 mod bundles;
 mod common;
 mod compile;

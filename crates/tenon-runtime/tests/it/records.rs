@@ -318,3 +318,69 @@ async fn actions_have_no_records() {
     let seen = crate::common::value("return ['batchSave', 'batchDelete', 'listRecords', 'trackDeletesStart', 'lastSyncDate'].map((name) => typeof nango[name])").await;
     assert_eq!(seen, Value::from(vec!["undefined"; 5]));
 }
+
+#[tokio::test]
+async fn faults_73_records_that_are_no_json_are_put_aside_where_the_run_keeps_such() {
+    let host = TestHost::silent();
+    let body = "const circular = { id: 'c' }; circular.a = circular; \
+                await nango.batchSave([{ id: 1, ok: true }, circular, { id: 2, big: 1n }, { n: 1 }, null, \
+                { id: 't', toJSON() { throw new Error('no') } }, { get id() { throw new Error('no id') } }, { id: 3 }], 'Ticket'); \
+                return 1";
+    let mut request = sync_request(&sync(body));
+    request.context.keeps_misfits = true;
+    succeeded(pool().run(request, host.clone()).await);
+    let calls = host.calls();
+    assert_eq!(
+        inputs(&calls),
+        [
+            ("1".to_owned(), r#"{"ok":true}"#.to_owned()),
+            ("3".to_owned(), "{}".to_owned())
+        ]
+    );
+    let rejected: Vec<(Option<&str>, &str)> = calls
+        .iter()
+        .filter_map(|call| match call {
+            HostCall::RejectRecords { model, records } if model == "Ticket" => Some(records),
+            _ => None,
+        })
+        .flatten()
+        .map(|record| (record.id.as_deref(), record.reason.as_str()))
+        .collect();
+    let expected = [
+        (Some("c"), "circular"),
+        (Some("2"), "BigInt"),
+        (None, "has no id"),
+        (None, "is not an object"),
+        (Some("t"), "no"),
+        (None, "no id"),
+    ];
+    assert_eq!(rejected.len(), expected.len(), "{rejected:?}");
+    for ((id, reason), (wanted, part)) in rejected.iter().zip(expected) {
+        assert_eq!(*id, wanted, "{reason}");
+        assert!(reason.contains(part), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_must_stop_stops_although_it_puts_records_aside() {
+    for (body, kind) in [
+        (
+            "await nango.batchSave([{ id: 1, toJSON() { while (true) {} } }], 'Ticket')",
+            "execution_timeout",
+        ),
+        (
+            "await nango.batchSave([{ id: 1, toJSON() { const all = []; for (;;) all.push(new Array(10_000).fill(1)) } }], 'Ticket')",
+            "script_out_of_memory",
+        ),
+    ] {
+        let mut request = sync_request(&sync(body));
+        request.context.keeps_misfits = true;
+        request.limits.busy = std::time::Duration::from_millis(500);
+        request.limits.heap_bytes = 48 * 1024 * 1024;
+        if kind == "script_out_of_memory" {
+            request.limits.busy = std::time::Duration::from_secs(20);
+        }
+        let failure = failed(pool().run(request, TestHost::silent()).await);
+        assert_eq!(failure.kind, kind, "{}", failure.message);
+    }
+}

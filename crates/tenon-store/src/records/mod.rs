@@ -2,12 +2,14 @@
 
 mod batch;
 pub(crate) mod dialect;
+pub(crate) mod quarantine;
 pub(crate) mod read;
 pub(crate) mod retention;
 pub(crate) mod rows;
 pub(crate) mod seen;
 
 pub use batch::{NewRow, RecordHash, Stored};
+pub use quarantine::{DueQuarantined, NewQuarantined, QuarantineFilter, QuarantinedRow, SyncNames};
 pub use read::{PageQuery, RecordRow};
 pub use retention::DueModel;
 pub use rows::{Head, ModelKey, ModelSummary, Pruned, Unannounced};

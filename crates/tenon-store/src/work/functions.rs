@@ -52,6 +52,7 @@ crate::statements! {
         ORDER BY i.created_at_us, i.pk, f.kind, f.name");
     FUNCTION_VERSIONS = select!("
         WHERE f.integration_pk = $1 AND f.kind = $2 AND f.name = $3 ORDER BY f.pk DESC LIMIT $4");
+    FUNCTION_SCHEMA = "SELECT models_json_schema FROM function WHERE pk = $1";
     FUNCTION_CODE = "SELECT typescript FROM function WHERE pk = $1";
 }
 
@@ -260,6 +261,14 @@ impl Reader {
         let values = params![integration, kind, name, limit];
         let rows = self.query(&FUNCTION_VERSIONS, values).await?;
         rows.iter().map(FunctionRow::from_row).collect()
+    }
+
+    /// JSON Schemas of a function's models, as text; nothing if it was deployed without.
+    pub async fn function_schema(
+        &self,
+        function: FunctionPk,
+    ) -> Result<Option<String>, StoreError> {
+        self.get(&FUNCTION_SCHEMA, params![function]).await?.get(0)
     }
 
     /// The TypeScript of a function as it was deployed.

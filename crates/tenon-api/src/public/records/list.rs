@@ -180,6 +180,7 @@ impl From<RecordsError> for ApiError {
             RecordsError::LeaseLost
             | RecordsError::NotTracked { .. }
             | RecordsError::NotAnObject { .. }
+            | RecordsError::QuarantineFull { .. }
             | RecordsError::Store(_) => Self::internal(&error),
         }
     }

@@ -4,6 +4,7 @@ mod checkpoints;
 mod connection;
 mod fetch;
 mod records;
+mod validation;
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -69,6 +70,7 @@ struct Progress {
     counts: ModelCounts,
     checkpoint: checkpoints::Known,
     locks: bool,
+    validation: validation::Counted,
 }
 
 impl RunHost {
@@ -378,6 +380,7 @@ impl Host for RunHost {
             HostCall::BatchSave { model, records } => self.save(&model, records).await,
             HostCall::BatchUpdate { model, records } => self.update(&model, records).await,
             HostCall::BatchDelete { model, records } => self.delete(&model, records).await,
+            HostCall::RejectRecords { model, records } => self.reject(&model, records).await,
             HostCall::GetRecordsByIds { model, ids } => self.records_by_ids(&model, &ids).await,
             HostCall::ListRecords { model, cursor } => {
                 self.list_records(&model, cursor.as_deref()).await

@@ -53,7 +53,7 @@ pub(crate) async fn empty_cache(
 }
 
 impl RunHost {
-    fn writer_of(&self, model: &str) -> Result<&Writer, HostError> {
+    pub(super) fn writer_of(&self, model: &str) -> Result<&Writer, HostError> {
         let Some(writer) = &self.writer else {
             return Err(plain_error("records can only be used in a sync".to_owned()));
         };
@@ -65,7 +65,7 @@ impl RunHost {
         Ok(writer)
     }
 
-    fn noted(&self, model: &str, written: Written) -> HostReply {
+    pub(super) fn noted(&self, model: &str, written: Written) -> HostReply {
         self.count(model, written.counts);
         if !written.duplicates.is_empty() {
             let named = written.duplicates.len().min(NAMED_DUPLICATES);
@@ -95,8 +95,14 @@ impl RunHost {
         records: Vec<RecordInput>,
     ) -> Result<HostReply, HostError> {
         let writer = self.writer_of(model)?;
-        let written = records::save(&self.engine, writer, model, records).await;
-        Ok(self.noted(model, written.map_err(records_error)?))
+        let checked = self.validated(writer, model, records).await?;
+        let written = records::save(&self.engine, writer, model, checked.records).await;
+        let written = written.map_err(records_error)?;
+        if !checked.to_release.is_empty() {
+            let released = records::release(&self.engine, writer, model, checked.to_release).await;
+            released.map_err(records_error)?;
+        }
+        Ok(self.noted(model, written))
     }
 
     pub(super) async fn update(
@@ -223,12 +229,12 @@ impl RunHost {
     }
 }
 
-fn records_error(error: RecordsError) -> HostError {
+pub(super) fn records_error(error: RecordsError) -> HostError {
     match error {
         RecordsError::LeaseLost => sdk_error("script_aborted", "the run was given to another node"),
-        RecordsError::NotTracked { .. } | RecordsError::NotAnObject { .. } => {
-            plain_error(error.to_string())
-        }
+        RecordsError::NotTracked { .. }
+        | RecordsError::NotAnObject { .. }
+        | RecordsError::QuarantineFull { .. } => plain_error(error.to_string()),
         RecordsError::Store(error) => store_error(error),
     }
 }

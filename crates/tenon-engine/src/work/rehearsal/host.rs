@@ -206,6 +206,9 @@ impl Host for RehearsalHost {
             HostCall::BatchDelete { model, records } => {
                 Ok(self.keep(Which::Deleted, model, records))
             }
+            HostCall::RejectRecords { model, records } => self.leave_out(
+                json!({ "call": "batchSave", "model": model, "rejected": records.len() }),
+            ),
             HostCall::GetRecordsByIds { .. } | HostCall::ListRecords { .. } => {
                 Ok(HostReply::Records {
                     records: Vec::new(),

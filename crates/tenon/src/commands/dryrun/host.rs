@@ -369,6 +369,11 @@ impl Host for DryRunHost {
                 Ok(HostReply::Done)
             }
             HostCall::BatchSave { model, records } => Ok(self.save(model, records)),
+            // A dry run keeps nothing aside, so that nothing is rejected into it.
+            HostCall::RejectRecords { model, records } => {
+                lines::did(&format!("would keep {} of `{model}` aside", records.len()));
+                Ok(HostReply::Done)
+            }
             HostCall::BatchUpdate { model, records } => Ok(self.update(model, records)),
             HostCall::BatchDelete { model, records } => Ok(self.delete(model, records)),
             HostCall::GetRecordsByIds { model, ids } => {
