@@ -426,6 +426,51 @@ for (const name of ["TextEncoder", "TextDecoder", "FormData", "Blob", "File", "H
   defineLazy(name, "web");
 }
 
+defineLazy("Intl", "intl");
+defineLazy("crypto", "crypto", "webcrypto");
+
+// The engine knows no places: it would write every number and date in one form, whatever is asked for.
+function placed(prototype, methods) {
+  for (const name of Object.keys(methods)) {
+    Object.defineProperty(prototype, name, { value: methods[name], writable: true, configurable: true, enumerable: false });
+  }
+}
+placed(Number.prototype, {
+  toLocaleString(locales, options) {
+    return use("intl").number(Number(this), locales, options);
+  },
+});
+placed(BigInt.prototype, {
+  toLocaleString(locales, options) {
+    return use("intl").number(BigInt(this), locales, options);
+  },
+});
+placed(Date.prototype, {
+  toLocaleString(locales, options) {
+    return use("intl").date(this, locales, options, "all");
+  },
+  toLocaleDateString(locales, options) {
+    return use("intl").date(this, locales, options, "day");
+  },
+  toLocaleTimeString(locales, options) {
+    return use("intl").date(this, locales, options, "time");
+  },
+});
+placed(String.prototype, {
+  localeCompare(other, locales, options) {
+    const [left, right] = [String(this), String(other)];
+    // The most common case needs no rules.
+    if (locales === undefined && options === undefined && /^[0-9a-z]*$/.test(left) && /^[0-9a-z]*$/.test(right)) return left < right ? -1 : left > right ? 1 : 0;
+    return use("intl").compare(left, right, locales, options);
+  },
+  toLocaleLowerCase(locales) {
+    return locales === undefined ? this.toLowerCase() : use("intl").lowered(locales, String(this), false);
+  },
+  toLocaleUpperCase(locales) {
+    return locales === undefined ? this.toUpperCase() : use("intl").lowered(locales, String(this), true);
+  },
+});
+
 // ---------------------------------------------------------------- the run
 
 function stopClock(instant) {

@@ -138,10 +138,11 @@ fn input<'js>(ctx: &Ctx<'js>, value: &Value<'js>, index: usize) -> rquickjs::Res
             continue;
         }
         let item: Value = object.get(key.clone())?;
-        // A function is not written anyway, and one named `toJSON` would be called a second time.
-        if !item.is_function() {
-            define(ctx, &copy, &key, item)?;
+        // It has been called, if there was one to call: the copy must not call it again.
+        if item.is_function() && name.as_deref() == Some("toJSON") {
+            continue;
         }
+        define(ctx, &copy, &key, item)?;
     }
     let json = stringify(ctx, copy.into_value())?.unwrap_or_else(|| b"{}".to_vec());
     Ok(RecordInput {

@@ -213,3 +213,58 @@ async fn the_clock_is_utc_and_can_be_stopped() {
         json!([0, "2020-01-01T00:00:00.000Z"])
     );
 }
+
+/// Each expectation is what Node 20 answers.
+#[tokio::test]
+async fn numbers_and_dates_are_written_as_node_writes_them() {
+    are(
+        "const d = new Date(Date.UTC(2024, 0, 2, 15, 4, 5, 67)); const n = 1234567.891",
+        &[
+            ("[n.toLocaleString(), n.toLocaleString('en-GB'), n.toLocaleString('de-DE'), n.toLocaleString('fr'), n.toLocaleString('sv-SE')]", json!(["1,234,567.891", "1,234,567.891", "1.234.567,891", "1\u{202f}234\u{202f}567,891", "1\u{a0}234\u{a0}567,891"])),
+            ("[(1.005).toLocaleString('en', { maximumFractionDigits: 2 }), (-2.5).toLocaleString('en', { maximumFractionDigits: 0 }), (0.256).toLocaleString('en', { style: 'percent' }), (1234.5678).toLocaleString('en', { maximumSignificantDigits: 3 }), (7).toLocaleString('en', { minimumIntegerDigits: 2 }), (1e-7).toLocaleString(), (1e21).toLocaleString()]", json!(["1.01", "-3", "26%", "1,230", "07", "0", "1,000,000,000,000,000,000,000"])),
+            ("[(1234.5).toLocaleString('en-US', { style: 'currency', currency: 'USD' }), (-5).toLocaleString('en-US', { style: 'currency', currency: 'JPY' }), (1).toLocaleString('en-US', { style: 'currency', currency: 'CHF' })]", json!(["$1,234.50", "-¥5", "CHF\u{a0}1.00"])),
+            ("[12345678901234567890n.toLocaleString(), NaN.toLocaleString(), (-0).toLocaleString(), [1234.5, new Date(0)].toLocaleString()]", json!(["12,345,678,901,234,567,890", "NaN", "-0", "1,234.5,1/1/1970, 12:00:00 AM"])),
+            ("[d.toLocaleString(), d.toLocaleDateString(), d.toLocaleTimeString(), d.toLocaleDateString('en-GB'), d.toLocaleDateString('sv-SE'), d.toLocaleDateString('en-CA'), d.toLocaleString('de-DE')]", json!(["1/2/2024, 3:04:05 PM", "1/2/2024", "3:04:05 PM", "02/01/2024", "2024-01-02", "2024-01-02", "2.1.2024, 15:04:05"])),
+            ("[d.toLocaleDateString('en-US', { weekday: 'long', year: 'numeric', month: 'long', day: 'numeric' }), d.toLocaleDateString('en-US', { month: 'short', day: 'numeric' }), d.toLocaleString('en-US', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' }), new Intl.DateTimeFormat('en-US', { hour: '2-digit', minute: '2-digit', hour12: false }).format(d)]", json!(["Tuesday, January 2, 2024", "Jan 2", "Jan 2, 2024, 3:04 PM", "15:04"])),
+            ("new Intl.DateTimeFormat('en-US', { year: 'numeric', month: '2-digit', day: '2-digit' }).formatToParts(d).map((part) => part.type + part.value)", json!(["month01", "literal/", "day02", "literal/", "year2024"])),
+            ("[Intl.DateTimeFormat().resolvedOptions().timeZone, Intl.DateTimeFormat().resolvedOptions().locale, new Date(NaN).toLocaleString()]", json!(["UTC", "en-US", "Invalid Date"])),
+            ("['b', 'a', 'C', 'A', '_', '1', 'é', 'e', 'f'].sort((x, y) => x.localeCompare(y)).join('')", json!("_1aAbCeéf")),
+            ("['a'.localeCompare('B'), 'file10'.localeCompare('file2'), 'file10'.localeCompare('file2', undefined, { numeric: true }), 'a'.localeCompare('A', 'en', { sensitivity: 'base' }), 'ä'.localeCompare('z'), 'x'.localeCompare('x')]", json!([-1, -1, 1, 0, -1, 0])),
+            ("[new Intl.PluralRules('en', { type: 'ordinal' }).select(22), new Intl.ListFormat('en').format(['a', 'b', 'c']), new Intl.RelativeTimeFormat('en', { numeric: 'auto' }).format(-1, 'day'), new Intl.RelativeTimeFormat().format(3, 'hours')]", json!(["two", "a, b, and c", "yesterday", "in 3 hours"])),
+            ("['I'.toLocaleLowerCase(), 'ß'.toLocaleUpperCase('de-DE')]", json!(["i", "SS"])),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_not_known_of_a_place_is_said_instead_of_made_up() {
+    are(
+        "const d = new Date(0)",
+        &[
+            ("(1.5).toLocaleString('ja-JP')", json!("RangeError: The locale \"ja-JP\" (there are en-US, en-GB, en-CA, de-DE, fr-FR, sv-SE) is not available in functions")),
+            ("d.toLocaleString('en-US', { timeZone: 'America/New_York' })", json!("RangeError: The time zone America/New_York (the clock of functions is UTC) is not available in functions")),
+            ("d.toLocaleDateString('de-DE', { month: 'long' })", json!("RangeError: This way of writing dates for de-DE is not available in functions")),
+            ("(1).toLocaleString('de-DE', { style: 'currency', currency: 'EUR' })", json!("RangeError: The style currency for de-DE is not available in functions")),
+            ("(1e6).toLocaleString('en', { notation: 'compact' })", json!("RangeError: The notation compact of Intl.NumberFormat is not available in functions")),
+            ("(1).toLocaleString('bad_tag')", json!("RangeError: Incorrect locale information provided")),
+            ("'I'.toLocaleLowerCase('tr')", json!("RangeError: The letter case of \"tr\" is not available in functions")),
+            ("[typeof Intl.Segmenter, typeof Intl.DisplayNames, Intl.NumberFormat.supportedLocalesOf(['ja', 'fr', 'en-US'])]", json!(["undefined", "undefined", ["fr", "en-US"]])),
+            ("new Intl.Collator('sv').compare('a', 'b')", json!("RangeError: The order of words in sv-SE is not available in functions")),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn web_crypto_is_there_as_far_as_it_needs_no_keys() {
+    are(
+        "",
+        &[
+            ("crypto.randomUUID().length", json!(36)),
+            ("crypto.getRandomValues(new Uint8Array(4)).length", json!(4)),
+            ("Buffer.from(await crypto.subtle.digest('SHA-256', new TextEncoder().encode('abc'))).toString('hex').slice(0, 8)", json!("ba7816bf")),
+        ],
+    )
+    .await;
+}

@@ -384,3 +384,64 @@ async fn a_run_that_must_stop_stops_although_it_puts_records_aside() {
         assert_eq!(failure.kind, kind, "{}", failure.message);
     }
 }
+
+/// Makes 400 records out of a seed: nested values of every kind that JSON knows, and of every kind that it does not.
+const RANDOM_RECORDS: &str = r#"
+    let state = SEED;
+    const random = () => { state = (state + 0x6d2b79f5) | 0; let t = Math.imul(state ^ (state >>> 15), 1 | state); t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t; return ((t ^ (t >>> 14)) >>> 0) / 4294967296; };
+    const pick = (list) => list[Math.floor(random() * list.length)];
+    const text = () => Array.from({ length: Math.floor(random() * 6) }, () => pick(['a', 'Z', '0', ' ', '"', '\\', '/', '\n', '\t', '\b', '\f', '\r', '\u0000', '\u0001', '\u001f', '\u007f', '\u0080', 'é', '\u2028', '\u2029', '\ufeff', '\uffff', '😀', '\ud800', '\udfff', '\ud83d', '\ude00', '<', '&'])).join('');
+    const key = () => pick([() => String(Math.floor(random() * 20)), () => '4294967294', () => '4294967295', () => '-1', () => '1.5', () => '01', () => '__proto__', () => 'constructor', () => 'toString', () => 'length', () => 'id', () => '_nango_metadata', () => '', text, text, text])();
+    const scalar = () => pick([null, true, false, undefined, 0, -0, 1, -1, 0.1, 1e21, 1e-7, 1.7976931348623157e308, 5e-324, 123456789012345680000, NaN, Infinity, -Infinity, 2 ** 53, -(2 ** 31), 0.1 + 0.2, () => 1, Symbol('s')]);
+    const value = (depth) => depth > 4 ? scalar() : pick([scalar, scalar, text, text,
+        () => Array.from({ length: Math.floor(random() * 4) }, () => value(depth + 1)),
+        () => { const list = [value(depth + 1)]; list[3] = 1; list.extra = 2; return list; },
+        () => object(depth + 1), () => object(depth + 1),
+        () => new Date(Math.floor((random() - 0.5) * 1e13)), () => new Date(NaN),
+        () => ({ toJSON(name) { return [name, typeof this]; } }), () => ({ toJSON: 'no function', a: 1 }), () => Object.assign(() => 1, { toJSON: () => 'of a function' }),
+        () => new String(text()), () => new Number(random()), () => new Boolean(random() < 0.5),
+        () => new Map([[1, 2]]), () => new Set([1]), () => /x/g, () => new Error('e'), () => new Uint8Array([1, 2]), () => Buffer.from('b'), () => new URL('https://a.test/x'),
+        () => Object.create({ inherited: 1 }, { own: { value: 1, enumerable: true }, hidden: { value: 2 } }),
+        () => { const inner = value(depth + 1); return { get got() { return inner; } }; },
+        () => new Proxy({ p: value(depth + 1), q: 1 }, {}), () => Object.assign(Object.create(null), { bare: 1 }),
+        () => new (class Own { constructor() { this.field = 1 } get accessor() { return 2 } })(),
+    ])();
+    const object = (depth) => { const made = {}; for (let n = Math.floor(random() * 6); n > 0; n--) Object.defineProperty(made, key(), { value: value(depth), enumerable: random() < 0.95, writable: true, configurable: true }); return made; };
+    const records = Array.from({ length: 400 }, (_, index) => { const made = object(0); delete made.toJSON; Object.defineProperty(made, 'id', { value: 'r' + index, enumerable: true, writable: true, configurable: true }); return made; });
+    const expected = records.map((record) => { const rest = {}; for (const name of Object.keys(record)) if (name !== 'id' && name !== '_nango_metadata') Object.defineProperty(rest, name, { value: record[name], enumerable: true }); return JSON.stringify(rest); });
+    await nango.batchSave(records, 'Ticket');
+    await nango.batchSave(expected.map((text, index) => ({ id: 'r' + index, text })), 'Other');
+"#;
+
+#[tokio::test]
+async fn whatever_a_record_holds_is_written_as_json_stringify_writes_it() {
+    let pool = pool();
+    for seed in 1..=12 {
+        let host = TestHost::silent();
+        let body = RANDOM_RECORDS.replace("SEED", &seed.to_string());
+        succeeded(pool.run(sync_request(&sync(&body)), host.clone()).await);
+        let calls = host.calls();
+        let of = |wanted: &str| -> Vec<(String, Bytes)> {
+            calls
+                .iter()
+                .filter_map(|call| match call {
+                    HostCall::BatchSave { model, records } if model == wanted => Some(records),
+                    _ => None,
+                })
+                .flatten()
+                .map(|record| (record.id.clone(), record.json.clone()))
+                .collect()
+        };
+        let (saved, told) = (of("Ticket"), of("Other"));
+        assert_eq!((saved.len(), told.len()), (400, 400));
+        for ((id, json), (other, text)) in saved.iter().zip(&told) {
+            let text: Value = serde_json::from_slice(text).unwrap();
+            assert_eq!(id, other);
+            assert_eq!(
+                String::from_utf8_lossy(json),
+                text["text"].as_str().unwrap(),
+                "seed {seed}, record {id}"
+            );
+        }
+    }
+}
