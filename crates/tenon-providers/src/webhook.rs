@@ -207,7 +207,7 @@ pub enum SignatureEncoding {
 }
 
 /// Where a key comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignatureKey {
     /// The secret that the owner of the integration set for webhooks.
@@ -217,6 +217,29 @@ pub enum SignatureKey {
     AppHash,
     /// A value in the metadata of the connection that the request is for.
     Metadata(String),
+    /// A member of a JSON document of the provider, to which the request points.
+    Fetched(FetchedKey),
+}
+
+/// A key that the provider hands out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FetchedKey {
+    pub url: Source,
+    /// Ends of host names that are believed, for instance `.example.com`.
+    pub hosts: Vec<String>,
+    pub member: String,
+}
+
+impl FetchedKey {
+    /// Whether an address is the provider's: HTTPS, on one of its hosts.
+    pub fn trusts(&self, url: &url::Url) -> bool {
+        let host = url.host_str().unwrap_or_default();
+        url.scheme() == "https"
+            && url.port().is_none()
+            && url.username().is_empty()
+            && self.hosts.iter().any(|end| host.ends_with(end.as_str()))
+    }
 }
 
 /// How the bytes of a key are written.
@@ -227,6 +250,8 @@ pub enum KeyEncoding {
     Utf8,
     /// Base64 behind `whsec_`, as Standard Webhooks have it.
     Whsec,
+    /// The SHA-256 of the text.
+    Sha256,
 }
 
 /// A body with several events.
@@ -328,5 +353,32 @@ impl<'de> Deserialize<'de> for Pattern {
             return Err(D::Error::custom(format!("`{text}` has no group")));
         }
         Ok(Self(regex))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FetchedKey;
+
+    #[test]
+    fn keys_are_fetched_from_the_provider_only() {
+        let key: FetchedKey = serde_json::from_value(serde_json::json!({
+            "url": {"body": "key_url"},
+            "hosts": [".acme.test"],
+            "member": "key",
+        }))
+        .unwrap();
+        let cases = [
+            ("https://api.acme.test/keys/1", true),
+            ("http://api.acme.test/keys/1", false),
+            ("https://acme.test.evil.test/", false),
+            ("https://evilacme.test/", false),
+            ("https://api.acme.test:8443/", false),
+            ("https://api.acme.test@evil.test/", false),
+            ("https://user@api.acme.test/", false),
+        ];
+        for (url, trusted) in cases {
+            assert_eq!(key.trusts(&url.parse().unwrap()), trusted, "{url}");
+        }
     }
 }

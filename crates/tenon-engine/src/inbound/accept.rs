@@ -13,6 +13,7 @@ use tenon_store::{StoreError, inbound::NewInbound, integrations::IntegrationRow}
 use tracing::warn;
 
 use super::{
+    fetched_key,
     plan::{list, lookups},
     request::{Incoming, Request},
     signature::{Keys, Verdict, check},
@@ -180,9 +181,11 @@ async fn prove(
     } else {
         None
     };
+    let fetched = fetched_key::of(engine, rule, request).await;
     let keys = Keys {
         integration,
         metadata: metadata.as_ref(),
+        fetched: fetched.as_ref(),
     };
     match check(rule, incoming, events, &keys, engine.clock.now()) {
         Verdict::Good => Ok(()),

@@ -6,6 +6,7 @@
 //! ([`tenon_providers::webhook`]).
 
 mod accept;
+mod fetched_key;
 mod plan;
 mod request;
 mod router;

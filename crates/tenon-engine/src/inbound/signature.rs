@@ -54,6 +54,8 @@ pub(super) struct Keys<'a> {
     pub(super) integration: &'a IntegrationRow,
     /// Metadata of the connection that the request is for.
     pub(super) metadata: Option<&'a Value>,
+    /// What the provider handed out for this request.
+    pub(super) fetched: Option<&'a Secret>,
 }
 
 /// Checks a request. `events` are those of its body.
@@ -132,6 +134,7 @@ impl Keys<'_> {
                 hex::encode(digest::digest(&digest::SHA256, all.as_bytes()))
             }
             SignatureKey::Metadata(path) => at(self.metadata?, path)?.as_str()?.to_owned(),
+            SignatureKey::Fetched(_) => self.fetched?.expose().clone(),
         };
         (!found.is_empty()).then(|| Secret::new(found))
     }
@@ -198,6 +201,7 @@ fn bytes_of(key: &Secret, encoding: KeyEncoding) -> Option<Secret<Vec<u8>>> {
         KeyEncoding::Whsec => STANDARD
             .decode(text.strip_prefix("whsec_").unwrap_or(text))
             .ok()?,
+        KeyEncoding::Sha256 => hash(&digest::SHA256, text.as_bytes()),
     };
     Some(Secret::new(bytes))
 }

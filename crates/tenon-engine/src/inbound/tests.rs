@@ -502,6 +502,11 @@ fn signed() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
         ]
     };
     let one = |name, value: String| vec![(name, value)];
+    let fetched = || {
+        let key = digest::digest(&digest::SHA256, b"handed out");
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_ref());
+        STANDARD.encode(hmac::sign(&key, BODY.as_bytes()))
+    };
     let app = hashed(&digest::SHA256, "12pemhttps://link");
     vec![
         ("attio", one("x-attio-signature", hex_mac(SECRET))),
@@ -527,6 +532,7 @@ fn signed() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
             "checkr-partner",
             one("x-checkr-signature", hex_mac("client")),
         ),
+        ("connectwise-psa", one("x-content-signature", fetched())),
         ("fathom", svix()),
         ("folk", svix()),
         (
@@ -621,10 +627,12 @@ fn verdict(name: &str, headers: &[(&str, String)], body: &str) -> Verdict {
         .as_ref()
         .map(|rule| list(rule, &incoming.request));
     let metadata = json!({"webhookSecret": SECRET});
+    let fetched = Secret::new("handed out".to_owned());
     let integration = integration();
     let keys = Keys {
         integration: &integration,
         metadata: Some(&metadata),
+        fetched: Some(&fetched),
     };
     let rule = routing.signature.as_ref().expect(name);
     let now = Timestamp::from_secs(NOW_S);

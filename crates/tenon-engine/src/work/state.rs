@@ -7,7 +7,7 @@ use std::{
 };
 
 use tenon_core::{
-    Timestamp,
+    Secret, Timestamp,
     function::Cancel,
     names::{EnvironmentPk, FunctionPk, IntegrationPk, TaskPk},
 };
@@ -35,7 +35,15 @@ pub struct WorkState {
     inbound_full: Mutex<HashSet<EnvironmentPk>>,
     /// When a refused webhook was last noted for its owner.
     refusals: Mutex<HashMap<IntegrationPk, Timestamp>>,
+    /// Keys that providers handed out for the signatures of their webhooks, by address.
+    webhook_keys: Mutex<HashMap<String, (Timestamp, Secret)>>,
 }
+
+/// How long a key of a provider is believed without being fetched anew.
+const WEBHOOK_KEY_AGE: Duration = Duration::from_secs(3_600);
+
+/// Most keys of providers that are kept; more means that somebody makes up addresses.
+const WEBHOOK_KEYS: usize = 1_000;
 
 /// Refused webhooks of one integration are noted this often.
 const NOTE_REFUSALS_EVERY: Duration = Duration::from_secs(60);
@@ -147,6 +155,22 @@ impl WorkState {
                 place.insert(now);
                 true
             }
+        }
+    }
+
+    /// A key that a provider handed out a moment ago.
+    pub(crate) fn webhook_key(&self, address: &str, now: Timestamp) -> Option<Secret> {
+        let keys = lock(&self.webhook_keys);
+        let (at, key) = keys.get(address)?;
+        (now.since(*at) < WEBHOOK_KEY_AGE).then(|| key.clone())
+    }
+
+    /// Keeps a key that a provider handed out.
+    pub(crate) fn keep_webhook_key(&self, address: &str, key: &Secret, now: Timestamp) {
+        let mut keys = lock(&self.webhook_keys);
+        keys.retain(|_, (at, _)| now.since(*at) < WEBHOOK_KEY_AGE);
+        if keys.len() < WEBHOOK_KEYS {
+            keys.insert(address.to_owned(), (now, key.clone()));
         }
     }
 
