@@ -46,7 +46,7 @@ export async function findSite(nango: Pick<NangoAction, 'getConnection' | 'get' 
         });
     }
     const api = `/ex/jira/${cloudId}/rest/api/3`;
-    const { data } = await nango.get<{ baseUrl: string }>({ endpoint: `${api}/serverInfo`, retries: 10 });
+    const { data } = await nango.get<{ baseUrl: string }>({ endpoint: `${api}/serverInfo`, retries: 5 });
     return { api, web: data.baseUrl };
 }
 

@@ -32,7 +32,17 @@ export async function graphql<T>(
     variables: object,
     retries: number
 ): Promise<T> {
-    const { data: answer } = await nango.post<Answer<T>>({ endpoint: '/graphql', data: { query, variables }, retries });
+    const answer = await nango.post<Answer<T>>({ endpoint: '/graphql', data: { query, variables }, retries }).then(
+        ({ data }) => data,
+        (error: { response?: { data?: Answer<T> } }) => {
+            // What a query gets wrong has status 400 and says so in its body.
+            const body = error.response?.data;
+            if (!body?.errors) {
+                throw error;
+            }
+            return body;
+        }
+    );
     if (answer.errors?.length || !answer.data) {
         const reasons = answer.errors?.map((error) => error.message).join('; ') ?? 'no data';
         throw new nango.ActionError({ code: 'refused', message: `Linear refused: ${reasons}` });

@@ -17,18 +17,18 @@ export function form(fields: Record<string, string | number | undefined>): strin
 /** The parts of Stripe's customer that we read; `created` is in seconds. */
 export interface StripeCustomer {
     id: string;
-    name: string | null;
-    email: string | null;
-    phone: string | null;
+    name?: string | null;
+    email?: string | null;
+    phone?: string | null;
     created: number;
 }
 
 export function toContact(customer: StripeCustomer): Contact {
     return {
         id: customer.id,
-        name: customer.name,
-        email: customer.email,
-        phone: customer.phone,
+        name: customer.name ?? null,
+        email: customer.email ?? null,
+        phone: customer.phone ?? null,
         company: null,
         createdAt: new Date(customer.created * 1000).toISOString(),
         // Stripe does not say.

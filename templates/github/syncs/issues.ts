@@ -23,7 +23,7 @@ const sync = createSync({
             params: { state: 'all', sort: 'updated', direction: 'desc', ...(since ? { since } : {}) },
             headers: HEADERS,
             paginate: { limit: 100 },
-            retries: 10
+            retries: 5
         })) {
             newest ??= page[0]?.updated_at;
             const issues = page.filter((issue) => issue.pull_request === undefined);

@@ -31,7 +31,7 @@ const sync = createSync({
                 limit_name_in_request: 'per_page',
                 limit: 100
             },
-            retries: 10
+            retries: 5
         })) {
             newest ??= page[0]?.updated_at;
             await nango.batchSave(page.map(toIssue), 'Issue');

@@ -22,7 +22,7 @@ const sync = createSync({
         // Not `paginate`: a page may be empty with another one behind it, and the last one carries the token for next time.
         const read = async (params: Record<string, string>): Promise<Page> => {
             const endpoint = eventsPath(metadata?.calendarId);
-            return (await nango.get<Page>({ endpoint, params: { maxResults: '2500', ...params }, retries: 10 })).data;
+            return (await nango.get<Page>({ endpoint, params: { maxResults: '2500', ...params }, retries: 5 })).data;
         };
         const syncToken = (await nango.getCheckpoint())?.syncToken;
         let page = syncToken

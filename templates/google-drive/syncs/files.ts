@@ -23,13 +23,13 @@ const sync = createSync({
             // Taken before the list is read, so that nothing which changes meanwhile is missed.
             const { data: start } = await nango.get<{ startPageToken: string }>({
                 endpoint: '/drive/v3/changes/startPageToken',
-                retries: 10
+                retries: 5
             });
             for await (const page of nango.paginate<DriveFile>({
                 endpoint: '/drive/v3/files',
                 params: { q: 'trashed = false', fields: `nextPageToken,files(${FILE_FIELDS})` },
                 paginate: { response_path: 'files', limit_name_in_request: 'pageSize', limit: 1000 },
-                retries: 10
+                retries: 5
             })) {
                 await nango.batchSave(page.map(toFile), 'File');
             }
@@ -45,7 +45,7 @@ const sync = createSync({
                     pageSize: '1000',
                     fields: `nextPageToken,newStartPageToken,changes(fileId,removed,file(${FILE_FIELDS}))`
                 },
-                retries: 10
+                retries: 5
             });
             const kept = data.changes.flatMap(({ file }) => (file && !file.trashed ? file : []));
             const gone = data.changes.filter(({ file, removed }) => removed || file?.trashed);

@@ -16,7 +16,7 @@ const sync = createSync({
             endpoint: '/crm/v3/objects/contacts',
             params: { properties: CONTACT_PROPERTIES.join(',') },
             paginate: { limit: 100 },
-            retries: 10
+            retries: 5
         })) {
             await nango.batchSave(page.map(toContact), 'Contact');
         }

@@ -39,7 +39,7 @@ const sync = createSync({
                         changed = response.data.total;
                     }
                 },
-                retries: 10
+                retries: 5
             })) {
                 if (changed > SEARCH_LIMIT) {
                     break;
@@ -52,7 +52,7 @@ const sync = createSync({
                 endpoint: '/crm/v3/objects/tickets',
                 params: { properties: TICKET_PROPERTIES.join(',') },
                 paginate: { limit: 100 },
-                retries: 10
+                retries: 5
             })) {
                 await nango.batchSave(page.map(toTicket), 'Ticket');
             }

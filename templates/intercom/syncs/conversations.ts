@@ -30,7 +30,7 @@ const sync = createSync({
                 limit_name_in_request: 'pagination.per_page',
                 limit: 150
             },
-            retries: 10
+            retries: 5
         })) {
             await nango.batchSave(page.map(toTicket), 'Ticket');
         }

@@ -31,7 +31,7 @@ const sync = createSync({
                 limit_name_in_request: 'maxResults',
                 limit: 100
             },
-            retries: 10
+            retries: 5
         })) {
             newest ??= page[0] && isoTime(page[0].fields.updated);
             await nango.batchSave(

@@ -29,7 +29,7 @@ const sync = createSync({
         let after: string | null = null;
         // Not `paginate`: a refusal has status 200 and no nodes, which would look like the end of the list.
         do {
-            const { issues }: Page = await graphql<Page>(nango, QUERY, { filter, after }, 10);
+            const { issues }: Page = await graphql<Page>(nango, QUERY, { filter, after }, 5);
             // Newest first, so the next run begins at the first one.
             newest ??= issues.nodes[0]?.updatedAt;
             const gone = issues.nodes.filter((issue) => issue.trashed);

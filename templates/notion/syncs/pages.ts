@@ -22,7 +22,7 @@ const sync = createSync({
                 sort: { timestamp: 'last_edited_time', direction: 'descending' }
             },
             paginate: { limit: 100 },
-            retries: 10
+            retries: 5
         })) {
             newest ??= page[0]?.last_edited_time;
             // Not older than, because Notion rounds these times down to the minute.

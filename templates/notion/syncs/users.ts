@@ -13,7 +13,7 @@ const sync = createSync({
         for await (const page of nango.paginate<NotionUser>({
             endpoint: '/v1/users',
             paginate: { limit: 100 },
-            retries: 10
+            retries: 5
         })) {
             await nango.batchSave(page.map(toUser), 'User');
         }

@@ -19,7 +19,7 @@ const sync = createSync({
             endpoint: `${API}/queryAll`,
             params: { q: `SELECT ${CONTACT_FIELDS} FROM Contact${where} ORDER BY SystemModstamp ASC` },
             paginate: { type: 'link', link_path_in_response_body: 'nextRecordsUrl', response_path: 'records' },
-            retries: 10
+            retries: 5
         })) {
             const gone = page.filter((contact) => contact.IsDeleted);
             const kept = page.filter((contact) => !contact.IsDeleted);

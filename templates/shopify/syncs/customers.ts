@@ -28,7 +28,7 @@ const sync = createSync({
         let after: string | null = null;
         // Not `paginate`: a throttled page has status 200 and no nodes, which would look like the end of the list.
         do {
-            const { customers }: Page = await graphql<Page>(nango, QUERY, { query, after }, 10);
+            const { customers }: Page = await graphql<Page>(nango, QUERY, { query, after }, 5);
             await nango.batchSave(customers.nodes.map(toContact), 'Contact');
             // Oldest first, by cursor: each page is a place to go on from.
             const last = customers.nodes.at(-1);

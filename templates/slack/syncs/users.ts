@@ -21,7 +21,7 @@ const sync = createSync({
                     complete = !nextPageParam;
                 }
             },
-            retries: 10
+            retries: 5
         })) {
             await nango.batchSave(page.map(toUser), 'User');
         }

@@ -23,7 +23,7 @@ const sync = createSync({
                 endpoint: '/v1/customers',
                 params: { limit: '100', ...(last ? { starting_after: last } : {}) },
                 headers: HEADERS,
-                retries: 10
+                retries: 5
             });
             await nango.batchSave(page.data.map(toContact), 'Contact');
             last = page.data.at(-1)?.id;

@@ -22,7 +22,7 @@ const sync = createSync({
                 limit_name_in_request: 'page[size]',
                 limit: 100
             },
-            retries: 10
+            retries: 5
         })) {
             await nango.batchSave(page.map(toContact), 'Contact');
         }

@@ -24,7 +24,7 @@ const sync = createSync({
             const { data } = await nango.get<Export>({
                 endpoint: '/api/v2/incremental/tickets/cursor.json',
                 params: cursor ? { cursor } : { start_time: '1' },
-                retries: 10
+                retries: 5
             });
             const gone = data.tickets.filter((ticket) => ticket.status === 'deleted');
             const kept = data.tickets.filter((ticket) => ticket.status !== 'deleted');
