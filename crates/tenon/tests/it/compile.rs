@@ -142,3 +142,20 @@ fn a_folder_without_manifest_is_no_project() {
     assert_eq!(ran.code, 10);
     assert!(ran.err.contains("it has no index.ts"), "{}", ran.err);
 }
+
+#[test]
+fn types_are_checked_by_the_compiler_of_the_project() {
+    let project = Project::new();
+    project.fake_tsc(
+        "desk/syncs/tickets.ts(2,10): error TS2305: Module 'zod' has no exported member 'z'.",
+    );
+    let ran = project.run(&["compile"]);
+    assert_eq!(ran.code, 10, "{ran:?}");
+    assert_eq!(
+        ran.err,
+        "desk/syncs/tickets.ts:2:10: Module 'zod' has no exported member 'z' (TS2305)
+  2 | import { z } from 'zod';
+    |          ^\n"
+    );
+    assert_eq!(project.run(&["compile", "--no-type-check"]).code, 0);
+}

@@ -103,6 +103,15 @@ impl Project {
         fs::write(path, text).unwrap();
     }
 
+    /// A TypeScript compiler that always has the same complaint.
+    pub(crate) fn fake_tsc(&self, complaint: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let place = "node_modules/.bin/tsc";
+        self.write(place, &format!("#!/bin/sh\necho \"{complaint}\"\nexit 2\n"));
+        let path = self.root().join(place);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     /// The command, with nothing of the caller's environment that it would look at.
     pub(crate) fn tenon(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenon"));

@@ -1,6 +1,9 @@
 //! `tenon watch`, against a server that remembers.
 
-use std::process::{Child, Stdio};
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Stdio},
+};
 
 use serde_json::json;
 
@@ -59,6 +62,32 @@ fn every_save_is_deployed() {
             .len(),
         2
     );
+}
+
+#[test]
+fn types_are_checked_behind_the_deployment() {
+    let server = FakeServer::start(&[
+        ("/sync/deploy/confirmation", 200, json!({})),
+        ("/sync/deploy", 200, json!([])),
+    ]);
+    let project = Project::new();
+    project.fake_tsc("desk/mappers/to-ticket.ts(4,5): error TS2322: Type 'string' is not assignable to type 'number'.");
+    let mut command = project.tenon(&["watch"]);
+    command
+        .env("NANGO_HOSTPORT", &server.url)
+        .env("NANGO_SECRET_KEY", "k")
+        .stdout(Stdio::piped());
+    let mut watching = Watching(command.spawn().unwrap());
+    let lines = BufReader::new(watching.0.stdout.take().unwrap()).lines();
+    let complaint = lines
+        .map(Result::unwrap)
+        .find(|line| line.contains("TS2322"))
+        .unwrap();
+    assert_eq!(
+        complaint,
+        "desk/mappers/to-ticket.ts:4:5: Type 'string' is not assignable to type 'number' (TS2322)"
+    );
+    assert_eq!(server.asked().len(), 2, "it was deployed before");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{
-    compile::{self, CompileProjectError, Selection, compile_project},
+    compile::{self, CompileProjectError, Selection, check_types, compile_project},
     server::{Client, ClientError, Target, TargetError, in_ci},
 };
 use crate::ui;
@@ -45,9 +45,25 @@ pub(crate) async fn send(client: &Client, body: &DeployBody) -> Result<Vec<Deplo
 /// Exit code for a deployment that the server refused (cli.md, 2).
 pub(crate) const DEPLOY_ERROR: u8 = 11;
 
+const HELP: &str = "\
+The plan comes first: what is new (+), changed (~) and gone (-). Where something would be deleted that holds data (a sync
+with connections, a model), people are asked; machines (CI, no terminal) refuse, unless both --auto-confirm and
+--allow-destructive are given.
+
+Without -i, -s or -a the whole project is deployed, and what it no longer holds is removed from the server.
+
+Exit code: 0, 10 if the code does not compile, 11 if the server refuses.
+
+Examples:
+  tenon deploy                       to environment `dev`
+  tenon deploy prod --dry-run        only the plan
+  tenon deploy prod -i github        one integration
+  tenon deploy prod -s issues -v 1.4.0
+  NANGO_SECRET_KEY_PROD=... tenon deploy prod --auto-confirm --url https://integrations.example.com";
+
 /// Arguments of `tenon deploy`; the flags are those of the published command line (cli.md, 3).
 #[derive(clap::Args, Debug, Clone, Default)]
-#[command(disable_version_flag = true)]
+#[command(disable_version_flag = true, after_help = HELP)]
 pub(crate) struct Args {
     /// Environment to deploy to
     #[arg(value_name = "ENVIRONMENT", default_value = "dev")]
@@ -73,6 +89,9 @@ pub(crate) struct Args {
     /// Ask nothing
     #[arg(long, env = "NANGO_DEPLOY_AUTO_CONFIRM", num_args = 0..=1, default_missing_value = "true", default_value = "false", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) auto_confirm: bool,
+    /// Leave types alone even if the project has `tsc`
+    #[arg(long)]
+    pub(crate) no_type_check: bool,
     /// Show the plan and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -125,6 +144,9 @@ fn deploy(args: &Args) -> Result<(), DeployError> {
         integration: args.integration.clone(),
     };
     let functions = compile_project(&args.path, &selection)?;
+    if !args.no_type_check {
+        check_types(&args.path)?;
+    }
     let body = DeployBody::new(&functions, &selection, args.function_version.as_deref());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

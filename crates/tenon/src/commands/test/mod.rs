@@ -22,8 +22,25 @@ use discover::{Case, Found};
 pub(crate) use report::lines;
 use report::{Outcome, Report};
 
+const HELP: &str = "\
+A fixture is <integration>/tests/<function>.test.json; `tenon dryrun --save` records one. The function of that name runs
+against what was recorded; an action must return the recorded output, a sync save and delete the recorded records. Neither
+index.ts nor node_modules, server or network are needed. Broken links and fixtures without a function are named and skipped.
+
+A .test.ts beside a fixture is not run; the clock it stops, and the connection or metadata it replaces, are honoured.
+
+Exit code: 0, or 1 if a fixture fails.
+
+Examples:
+  tenon test                                 everything below this folder
+  tenon test github                          one integration
+  tenon test github/tests/issues.test.json
+  tenon test --function issues --clock 2026-01-02T03:04:05Z
+  tenon test --json                          a JSON object per fixture, for CI";
+
 /// Arguments of `tenon test`.
 #[derive(clap::Args, Debug, Clone)]
+#[command(after_help = HELP)]
 pub(crate) struct Args {
     /// Folder with integrations, an integration, or a fixture
     #[arg(value_name = "PATH", default_value = ".")]

@@ -11,7 +11,7 @@ use std::{
 use tenon_core::function::Cancel;
 
 use super::{
-    compile::{CompileProjectError, Selection, compile_project},
+    compile::{CompileProjectError, Selection, check_types, compile_project},
     deploy::{self, DeployBody, told},
     server::{Client, ClientError},
 };
@@ -23,8 +23,20 @@ use super::server::Target;
 /// Wait before trying a server again that did not take a deployment.
 const RETRY: Duration = Duration::from_secs(2);
 
+const HELP: &str = "\
+The first mistake is shown with its line; what runs on the server stays until the code compiles again. A deployment that
+would delete a sync with connections, or a model, is not sent. Types are checked behind each deployment, if the project has
+`tsc` in its node_modules.
+
+`tenon dev` does the same in a folder with index.ts, and brings the server.
+
+Examples:
+  tenon watch
+  tenon watch staging --url https://integrations.staging.example.com";
+
 /// Arguments of `tenon watch`.
 #[derive(clap::Args, Debug, Clone)]
+#[command(after_help = HELP)]
 pub(crate) struct Args {
     /// Environment to deploy to
     #[arg(value_name = "ENVIRONMENT", default_value = "dev")]
@@ -83,8 +95,12 @@ pub(crate) async fn watch_folder(
     let client = Client::new(&target)?;
     let mut deployed: Option<DeployBody> = None;
     loop {
+        let mut compiles = true;
         match compile(&root).await {
-            Err(error) => tell(told_error(&error)),
+            Err(error) => {
+                compiles = false;
+                tell(told_error(&error));
+            }
             Ok(body) if deployed.as_ref() == Some(&body) => {}
             Ok(body) => {
                 let sending = send(&client, &body, &tell);
@@ -99,11 +115,31 @@ pub(crate) async fn watch_folder(
                 }
             }
         }
+        // Types take seconds: they are looked at behind the deployment, and dropped when something was saved.
+        tokio::select! {
+            () = shutdown.raised() => return Ok(()),
+            changed = folder.changed() => {
+                changed?;
+                continue;
+            }
+            wrong = types(&root), if compiles => {
+                if let Some(error) = wrong {
+                    tell(told_error(&error));
+                }
+            }
+        }
         tokio::select! {
             () = shutdown.raised() => return Ok(()),
             changed = folder.changed() => changed?,
         }
     }
+}
+
+/// What the project's own `tsc` has to say, if there is one.
+async fn types(root: &Path) -> Option<WatchError> {
+    let folder = root.to_owned();
+    let checked = tokio::task::spawn_blocking(move || check_types(&folder)).await;
+    checked.ok()?.err().map(WatchError::Compile)
 }
 
 #[derive(Debug, thiserror::Error)]
