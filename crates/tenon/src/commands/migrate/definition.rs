@@ -104,7 +104,8 @@ fn endpoints(value: Option<&Value>) -> Vec<String> {
             .flat_map(|item| endpoints(Some(item)))
             .collect(),
         Some(Value::String(text)) => {
-            let (method, path) = text.trim().split_once(' ').unwrap_or(("GET", text.trim()));
+            let text = text.trim();
+            let (method, path) = text.split_once(' ').unwrap_or(("GET", text));
             vec![format!(
                 "{{ method: {}, path: {} }}",
                 quoted(method),
