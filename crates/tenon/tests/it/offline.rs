@@ -125,3 +125,54 @@ fn a_newcomer_gets_from_nothing_to_a_replayed_recording() {
         "{answer}"
     );
 }
+
+#[test]
+fn a_provider_of_the_catalogue_can_be_led_to_a_simulator() {
+    let project = Project::empty();
+    project.write(
+        "github/tests/issues.test.json",
+        r#"{"api":{"get":{"/issues":{"response":[],"status":200}}},"nango":{}}"#,
+    );
+    let flags = [
+        "simulate",
+        "github",
+        "--port",
+        "0",
+        "--provider-file",
+        "sim.yaml",
+    ];
+    let mut simulator = Running::start(project.tenon(&flags));
+    let line = simulator.line_with("simulating github on http://");
+    let address = line
+        .split("http://")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
+    let text = std::fs::read_to_string(project.root().join("sim.yaml")).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let provider = &file["github"];
+    assert_eq!(provider["proxy"]["base_url"], format!("http://{address}"));
+    assert_eq!(
+        provider["token_url"],
+        format!("http://{address}/__simulator/token")
+    );
+    assert_eq!(provider["auth_mode"], "OAUTH2");
+    // It is a provider file that every command takes.
+    let ran = project.run(&["test", "--providers", "sim.yaml"]);
+    assert!(
+        ran.out.ends_with("0 passed, 0 failed, 1 skipped\n"),
+        "{ran:?}"
+    );
+
+    let token = post(address, "/__simulator/token", "grant_type=refresh_token");
+    assert!(token.contains(r#""access_token":"simulated-1""#), "{token}");
+    let missing = project.run(&["simulate", "gitlab"]);
+    assert_eq!(missing.code, 1);
+    assert!(
+        missing.err.contains("`tenon dryrun --save` records them"),
+        "{}",
+        missing.err
+    );
+}
