@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     http::request,
+    isolates,
     load::{self, Figures},
     server::{Tenon, own},
 };
@@ -22,7 +23,15 @@ pub(crate) struct Settings {
     pub(crate) rounds: usize,
 }
 
-const CASES: &[&str] = &["start", "connection", "proxy", "stream", "action", "sync"];
+const CASES: &[&str] = &[
+    "start",
+    "connection",
+    "proxy",
+    "stream",
+    "action",
+    "isolates",
+    "sync",
+];
 
 /// Runs the named cases, or all.
 pub(crate) async fn run(settings: &Settings, chosen: &[String]) -> Result<()> {
@@ -45,6 +54,7 @@ pub(crate) async fn run(settings: &Settings, chosen: &[String]) -> Result<()> {
             "proxy" => proxy(settings).await?,
             "stream" => stream(settings).await?,
             "action" => action(settings).await?,
+            "isolates" => isolates::run(settings).await?,
             _ => sync(settings).await?,
         }
     }
@@ -60,7 +70,7 @@ fn providers(upstream: &str) -> String {
 }
 
 /// A Tenon with one integration and one connection.
-async fn connected(settings: &Settings, upstream: &str) -> Result<Tenon> {
+pub(crate) async fn connected(settings: &Settings, upstream: &str) -> Result<Tenon> {
     let tenon = Tenon::start(&settings.binary, &providers(upstream)).await?;
     tenon
         .call(
@@ -73,7 +83,7 @@ async fn connected(settings: &Settings, upstream: &str) -> Result<Tenon> {
     Ok(tenon)
 }
 
-async fn connect(tenon: &Tenon) -> Result<()> {
+pub(crate) async fn connect(tenon: &Tenon) -> Result<()> {
     let body = json!({
         "provider_config_key": "bench", "connection_id": "c", "credentials": {"type": "API_KEY", "apiKey": "k"},
     });
@@ -90,7 +100,7 @@ fn row(name: &str, figures: &Figures) {
     );
 }
 
-async fn measure(
+pub(crate) async fn measure(
     settings: &Settings,
     address: &str,
     request: &[u8],
@@ -261,7 +271,7 @@ const ITEMS: &str = "module.exports.default = { type: 'sync', exec: async (nango
     for await (const page of pages) await nango.batchSave(page.map((item) => ({ ...item, title: item.title.toUpperCase() })), 'Item');\n\
     } };";
 
-fn flow(name: &str, kind: &str, code: &str) -> Value {
+pub(crate) fn flow(name: &str, kind: &str, code: &str) -> Value {
     let sync = kind == "sync";
     json!({
         "syncName": name, "providerConfigKey": "bench", "type": kind, "version": "",
@@ -275,7 +285,7 @@ fn flow(name: &str, kind: &str, code: &str) -> Value {
     })
 }
 
-async fn deploy(tenon: &Tenon, flows: &[Value]) -> Result<()> {
+pub(crate) async fn deploy(tenon: &Tenon, flows: &[Value]) -> Result<()> {
     let flows: Vec<Value> = flows
         .iter()
         .map(|flow| {

@@ -6,6 +6,7 @@
 
 mod cases;
 mod http;
+mod isolates;
 mod load;
 mod neighbour;
 mod server;
@@ -18,7 +19,7 @@ use clap::Parser;
 /// Measures Tenon beside something that bounds it.
 #[derive(Parser)]
 struct Arguments {
-    /// Cases to run: start, connection, proxy, stream, action, sync; all without arguments
+    /// Cases to run: start, connection, proxy, stream, action, isolates, sync; all without arguments
     cases: Vec<String>,
     /// The binary to measure
     #[arg(long, default_value = "target/release/tenon")]
