@@ -7,19 +7,26 @@ const sync = createSync({
     description: 'Issues of a repository, without pull requests',
     version: '1.0.0',
     frequency: 'every 5 minutes',
-    autoStart: true,
+    // A connection has to say which repository first.
+    autoStart: false,
     scopes: ['repo'],
     models: { Issue },
     metadata: Repository,
     checkpoint: z.object({ since: z.string() }),
     exec: async (nango) => {
-        const repository = await nango.getMetadata();
+        const metadata = Repository.safeParse(await nango.getMetadata());
+        if (!metadata.success) {
+            throw new nango.ActionError({
+                code: 'no_repository',
+                message: 'set `owner` and `repository` in the metadata of the connection, then start the sync'
+            });
+        }
         const since = (await nango.getCheckpoint())?.since;
         // Newest first: what changes while we read moves to pages already read, so nothing slips through between two
         // pages, and the next run begins at the newest that this one has seen.
         let newest: string | undefined;
         for await (const page of nango.paginate<GithubIssue>({
-            endpoint: issuesPath(repository),
+            endpoint: issuesPath(metadata.data),
             params: { state: 'all', sort: 'updated', direction: 'desc', ...(since ? { since } : {}) },
             headers: HEADERS,
             paginate: { limit: 100 },

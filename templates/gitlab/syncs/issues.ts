@@ -7,18 +7,25 @@ const sync = createSync({
     description: 'Issues of a project',
     version: '1.0.0',
     frequency: 'every 5 minutes',
-    autoStart: true,
+    // A connection has to say which project first.
+    autoStart: false,
     scopes: ['read_api'],
     models: { Issue },
     metadata: Project,
     checkpoint: z.object({ updatedAfter: z.string() }),
     exec: async (nango) => {
-        const project = await nango.getMetadata();
+        const metadata = Project.safeParse(await nango.getMetadata());
+        if (!metadata.success) {
+            throw new nango.ActionError({
+                code: 'no_project',
+                message: 'set `project` in the metadata of the connection, then start the sync'
+            });
+        }
         const updatedAfter = (await nango.getCheckpoint())?.updatedAfter;
         // Newest first: what changes while we read moves to pages already read and is read again by the next run.
         let newest: string | undefined;
         for await (const page of nango.paginate<GitlabIssue>({
-            endpoint: issuesPath(project),
+            endpoint: issuesPath(metadata.data),
             params: {
                 scope: 'all',
                 order_by: 'updated_at',

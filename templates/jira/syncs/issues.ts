@@ -6,23 +6,32 @@ import { FIELDS, findSite, isoTime, type JiraIssue, ProjectKey, toIssue } from '
 /** How far Jira's search index may lag behind. */
 const OVERLAP_MINUTES = 5;
 
+const Metadata = z.object({ project: ProjectKey });
+
 const sync = createSync({
     description: 'Issues of a project, changed ones since the last run',
     version: '1.0.0',
     frequency: 'every 5 minutes',
-    autoStart: true,
+    // A connection has to say which project first.
+    autoStart: false,
     scopes: ['read:jira-work', 'offline_access'],
     models: { Issue },
-    metadata: z.object({ project: ProjectKey }),
+    metadata: Metadata,
     checkpoint: z.object({ since: z.string() }),
     exec: async (nango) => {
-        const { project } = await nango.getMetadata();
+        const metadata = Metadata.safeParse(await nango.getMetadata());
+        if (!metadata.success) {
+            throw new nango.ActionError({
+                code: 'no_project',
+                message: 'set `project` in the metadata of the connection, then start the sync'
+            });
+        }
         const since = (await nango.getCheckpoint())?.since;
         const site = await findSite(nango);
         let newest: string | undefined;
         for await (const page of nango.paginate<JiraIssue>({
             endpoint: `${site.api}/search/jql`,
-            params: { jql: `project = "${project}"${changedSince(since)} ORDER BY updated DESC`, fields: FIELDS },
+            params: { jql: `project = "${metadata.data.project}"${changedSince(since)} ORDER BY updated DESC`, fields: FIELDS },
             paginate: {
                 type: 'cursor',
                 cursor_name_in_request: 'nextPageToken',

@@ -50,8 +50,9 @@ test('the first run brings all issues, two pages of them', async () => {
         provider_config_key: 'github',
         connection_id: 'alice',
         credentials: { type: 'OAUTH2', access_token: github.token },
-        metadata: repository,
     });
+    await server.ok('POST', '/connections/metadata', { provider_config_key: 'github', connection_id: 'alice', metadata: repository });
+    await server.ok('POST', '/sync/start', { provider_config_key: 'github', connection_id: 'alice', syncs: ['issues'] });
     assert.deepEqual(await announced(1), { added: 150, updated: 0, deleted: 0 });
 });
 
