@@ -14,7 +14,7 @@ export const CONTACT_PROPERTIES = ['email', 'firstname', 'lastname', 'phone', 'c
 export const TICKET_PROPERTIES = [
     'subject',
     'content',
-    'hs_is_closed',
+    'closed_date',
     'hs_ticket_priority',
     'hubspot_owner_id'
 ];
@@ -38,8 +38,8 @@ export function toTicket({ id, properties, createdAt, updatedAt }: HubspotObject
         id,
         title: properties['subject'] ?? '',
         description: properties['content'] ?? null,
-        // Stages differ between pipelines; whether a stage closes a ticket does not.
-        status: properties['hs_is_closed'] === 'true' ? 'closed' : 'open',
+        // Stages differ between pipelines; that a closed ticket has a date does not.
+        status: properties['closed_date'] ? 'closed' : 'open',
         priority: PRIORITY[properties['hs_ticket_priority'] ?? ''] ?? null,
         requesterId: null,
         assigneeId: properties['hubspot_owner_id'] ?? null,
