@@ -178,10 +178,25 @@ impl World {
         self.page(query).await.0
     }
 
-    pub(crate) async fn page(&self, query: ListQuery) -> (Vec<Value>, Option<String>) {
-        let page = records::list(&self.engine, self.environment, CONNECTION, query)
+    /// All records of a model as they are answered, to the letter.
+    pub(crate) async fn texts(&self, model: &str) -> Vec<String> {
+        let query = ListQuery {
+            model: model.to_owned(),
+            limit: 10_000,
+            ..ListQuery::default()
+        };
+        let text = |text: &Bytes| String::from_utf8(text.to_vec()).unwrap();
+        self.read(query).await.records.iter().map(text).collect()
+    }
+
+    async fn read(&self, query: ListQuery) -> records::Page {
+        records::list(&self.engine, self.environment, CONNECTION, query)
             .await
-            .unwrap();
+            .unwrap()
+    }
+
+    pub(crate) async fn page(&self, query: ListQuery) -> (Vec<Value>, Option<String>) {
+        let page = self.read(query).await;
         let parse = |text: &Bytes| serde_json::from_slice(text).unwrap();
         (page.records.iter().map(parse).collect(), page.next_cursor)
     }

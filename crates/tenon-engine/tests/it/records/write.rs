@@ -36,6 +36,21 @@ store_test! {
         assert_eq!(save(r#"{"m":7,"n":6}"#).await.unwrap().counts, counts(0, 1, 0));
     }
 
+    async fn floats_keep_their_last_digit(test: TestStore) {
+        let world = World::new(&test).await;
+        let run = world.run().await;
+        let saved = rows(&[("a", r#"{"n":51.248178375505404,"o":{"x":187.24158270135618}}"#)]);
+        records::save(&world.engine, &run, "Item", saved).await.unwrap();
+        let text = world.texts("Item").await.concat();
+        assert!(text.contains(r#""n":51.248178375505404,"o":{"x":187.24158270135618}"#), "{text}");
+
+        let partial = rows(&[("a", r#"{"o":{"y":904.6212365765801}}"#)]);
+        records::update(&world.engine, &run, "Item", partial).await.unwrap();
+        let text = world.texts("Item").await.concat();
+        let merged = r#""n":51.248178375505404,"o":{"x":187.24158270135618,"y":904.6212365765801}"#;
+        assert!(text.contains(merged), "{text}");
+    }
+
     async fn changed_data_replaces_and_moves_to_the_end(test: TestStore) {
         let world = World::new(&test).await;
         let run = world.run().await;
