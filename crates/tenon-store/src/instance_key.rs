@@ -16,7 +16,7 @@ use tenon_core::{Secret, SharedRandom, Timestamp};
 
 use crate::{
     StoreError,
-    seal::{Sealed, associated, open, seal},
+    seal::{Sealed, associated, nonce, open, seal},
     statements,
 };
 
@@ -108,7 +108,7 @@ impl InstanceKey {
         seal(
             &self.key,
             self.id,
-            random,
+            nonce(random),
             &associated(table, column, row),
             plain,
         )

@@ -51,11 +51,18 @@ pub struct SealContext<'a> {
     pub row: &'a str,
 }
 
+/// Nonces drawn together once a second one is asked for: the source of randomness costs about as much for one as for
+/// many.
+const NONCES: usize = 64;
+
 /// Seals many values of one connection (or of none) with a key derived once.
 pub struct Sealer {
     key_id: i64,
     key: LessSafeKey,
     random: SharedRandom,
+    /// Drawn and not used yet.
+    nonces: Vec<[u8; NONCE_LEN]>,
+    is_used: bool,
 }
 
 impl Sealer {
@@ -68,24 +75,41 @@ impl Sealer {
             key_id: key.pk,
             key: key.derive(connection),
             random,
+            nonces: Vec::new(),
+            is_used: false,
         }
     }
 
     /// Seals one value.
     pub fn seal(
-        &self,
+        &mut self,
         table: &'static str,
         column: &'static str,
         row: &str,
         plain: &[u8],
     ) -> Result<Sealed, StoreError> {
+        let nonce = self.nonce();
         seal(
             &self.key,
             self.key_id.to_be_bytes(),
-            &self.random,
+            nonce,
             &associated(table, column, row),
             plain,
         )
+    }
+
+    fn nonce(&mut self) -> [u8; NONCE_LEN] {
+        if let Some(nonce) = self.nonces.pop() {
+            return nonce;
+        }
+        if !std::mem::replace(&mut self.is_used, true) {
+            return nonce(&self.random);
+        }
+        let mut drawn = [0; NONCE_LEN * NONCES];
+        self.random.fill(&mut drawn);
+        let (nonces, _) = drawn.as_chunks();
+        self.nonces.extend_from_slice(nonces);
+        self.nonces.pop().unwrap_or_else(|| nonce(&self.random))
     }
 }
 
@@ -361,16 +385,21 @@ pub(crate) fn associated(table: &str, column: &str, row: &str) -> Vec<u8> {
     data
 }
 
-/// Seals `plain` under `key`, named `id`.
+/// A nonce that nobody had before.
+pub(crate) fn nonce(random: &SharedRandom) -> [u8; NONCE_LEN] {
+    let mut nonce = [0; NONCE_LEN];
+    random.fill(&mut nonce);
+    nonce
+}
+
+/// Seals `plain` under `key`, named `id`. No nonce may be used twice.
 pub(crate) fn seal(
     key: &LessSafeKey,
     id: [u8; KEY_ID_BYTES],
-    random: &SharedRandom,
+    nonce: [u8; NONCE_LEN],
     associated: &[u8],
     plain: &[u8],
 ) -> Result<Sealed, StoreError> {
-    let mut nonce = [0; NONCE_LEN];
-    random.fill(&mut nonce);
     let mut sealed = Vec::with_capacity(HEADER_BYTES + plain.len() + TAG_BYTES);
     sealed.push(FORMAT);
     sealed.extend_from_slice(&id);

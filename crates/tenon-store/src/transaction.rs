@@ -192,7 +192,7 @@ impl Tx {
 
     /// Seals a value for a column.
     pub async fn seal(&self, context: SealContext<'_>, plain: &[u8]) -> Result<Sealed, StoreError> {
-        let sealer = self.sealer(context.environment, context.connection).await?;
+        let mut sealer = self.sealer(context.environment, context.connection).await?;
         sealer.seal(context.table, context.column, context.row, plain)
     }
 

@@ -64,17 +64,23 @@ macro_rules! put {
 }
 
 statements! {
-    /// What is stored of a batch. On Postgres by lateral join: `= ANY` scans a table that has no statistics yet.
+    /// What is stored of a batch. On Postgres by lateral join: `= ANY` scans a table that has no statistics yet. What is
+    /// stored just so comes as one value, place after place: most batches change little, and rows cost more than look-ups.
     PROBE = "
-        SELECT batch.place, stored.hash, stored.size_bytes, stored.created_at_us, stored.updated_at_us,
-            stored.deleted_at_us, stored.pruned_at_us
-        FROM UNNEST($3::text[]) WITH ORDINALITY AS batch (external_id, place)
-        CROSS JOIN LATERAL (
-            SELECT hash, size_bytes, created_at_us, updated_at_us, deleted_at_us, pruned_at_us
-            FROM record WHERE connection_pk = $1 AND model = $2 AND external_id = batch.external_id
-            LIMIT 1) AS stored",
+        WITH found AS MATERIALIZED (
+            SELECT batch.place, stored.*,
+                stored.hash = batch.hash AND stored.deleted_at_us IS NULL AND stored.pruned_at_us IS NULL AS is_same
+            FROM UNNEST($3::text[], $4::bytea[]) WITH ORDINALITY AS batch (external_id, hash, place)
+            CROSS JOIN LATERAL (
+                SELECT hash, size_bytes, created_at_us, updated_at_us, deleted_at_us, pruned_at_us
+                FROM record WHERE connection_pk = $1 AND model = $2 AND external_id = batch.external_id
+                LIMIT 1) AS stored)
+        SELECT place, hash, size_bytes, created_at_us, updated_at_us, deleted_at_us, pruned_at_us
+        FROM found WHERE NOT is_same
+        UNION ALL
+        SELECT 0, string_agg(int8send(place), ''), 0, 0, 0, NULL, NULL FROM found WHERE is_same",
     sqlite: "
-        SELECT hash, size_bytes, created_at_us, updated_at_us, deleted_at_us, pruned_at_us
+        SELECT hash, deleted_at_us, pruned_at_us, size_bytes, created_at_us, updated_at_us
         FROM record WHERE connection_pk = $1 AND model = $2 AND external_id = $3";
 
     /// Writes whole rows over whatever is there.

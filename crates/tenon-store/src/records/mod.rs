@@ -8,7 +8,7 @@ pub(crate) mod retention;
 pub(crate) mod rows;
 pub(crate) mod seen;
 
-pub use batch::{NewRow, RecordHash, Stored};
+pub use batch::{NewRow, Probed, RecordHash, Stored};
 pub use quarantine::{DueQuarantined, NewQuarantined, QuarantineFilter, QuarantinedRow, SyncNames};
 pub use read::{PageQuery, RecordRow};
 pub use retention::DueModel;

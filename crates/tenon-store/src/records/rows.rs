@@ -19,7 +19,7 @@ statements! {
         ON CONFLICT (connection_pk, model) DO UPDATE
             SET batches = model_head.batches + 1, sync_pk = $5,
                 last_us = CASE WHEN model_head.last_us < $4 THEN $4 ELSE model_head.last_us + 1 END
-        RETURNING last_us, batches";
+        RETURNING last_us";
     HEAD_ADD = "
         UPDATE model_head SET records = records + $3, size_bytes = size_bytes + $4
         WHERE connection_pk = $1 AND model = $2";
@@ -62,8 +62,6 @@ pub struct ModelKey {
 pub struct Head {
     /// Strictly above every instant handed out for this model before.
     pub at: Timestamp,
-    /// Nobody has written to this model yet.
-    pub is_first: bool,
 }
 
 /// What a model holds.
@@ -105,10 +103,7 @@ impl Tx {
         let now = now.max(Timestamp::from_micros(0));
         let values = params![key.connection, &key.model, key.environment, now, sync];
         let row = self.get(&HEAD_TAKE, values).await?;
-        Ok(Head {
-            at: row.get(0)?,
-            is_first: row.get::<i64>(1)? == 1,
-        })
+        Ok(Head { at: row.get(0)? })
     }
 
     /// Locks a model for this transaction, if it was ever written.

@@ -10,10 +10,10 @@ use tenon_core::{
 };
 use tenon_store::{
     DatabaseUrl, Statement, Store, StoreError, StoreOptions, Tx, params,
-    records::{ModelKey, NewRow},
+    records::{ModelKey, NewRow, Probed},
     registered,
 };
-use tenon_testkit::TestStore;
+use tenon_testkit::{TestStore, store_test};
 use uuid::Uuid;
 
 const SYNC: SyncPk = SyncPk(1);
@@ -222,4 +222,35 @@ async fn a_fresh_postgres_looks_records_up_by_key() {
         .await
         .unwrap();
     assert_eq!(rows[0].get::<i64>(0).unwrap(), 5_000);
+}
+
+store_test! {
+    async fn a_batch_finds_what_is_absent_the_same_and_other(test: TestStore) {
+        let found = test.store.write(|tx| async move {
+            let at = put(&tx, 0, 5).await?;
+            tx.delete_records(&key(), &["1".to_owned()], at).await?;
+            tx.prune_records(&key(), (at, Uuid::from_u128(0)), 1, at).await?;
+            let ids = ["4", "nobody", "0", "1", "3", "2"];
+            let same = [1; 16];
+            let hashes = [same, same, same, same, [2; 16], same];
+            let found = tx.probe_records(&key(), &ids, Some(&hashes)).await?;
+            let blind = tx.probe_records(&key(), &ids, None).await?;
+            Ok::<_, StoreError>((found, blind))
+        });
+        let (found, blind) = found.await.unwrap();
+        let words = |found: &[Probed]| -> Vec<&str> {
+            let word = |probed: &Probed| match probed {
+                Probed::Absent => "absent",
+                Probed::Same => "same",
+                Probed::Stored(stored) if stored.deleted_at.is_some() => "deleted",
+                Probed::Stored(stored) if stored.is_pruned => "pruned",
+                Probed::Stored(_) => "stored",
+            };
+            found.iter().map(word).collect()
+        };
+        assert_eq!(words(&found), ["same", "absent", "pruned", "deleted", "stored", "same"]);
+        assert_eq!(words(&blind), ["stored", "absent", "pruned", "deleted", "stored", "stored"]);
+        let Probed::Stored(stored) = &found[4] else { panic!("{found:?}") };
+        assert_eq!((stored.hash, stored.size_bytes), ([1; 16], 6));
+    }
 }

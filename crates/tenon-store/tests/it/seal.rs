@@ -1,5 +1,7 @@
 //! Sealed columns.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use tenon_core::names::{ConnectionPk, EnvironmentPk};
 use tenon_store::{SealContext, Statement, StoreError, Tx, params};
@@ -74,7 +76,7 @@ store_test! {
     async fn a_batch_is_sealed_and_opened_with_one_key(test: TestStore) {
         let sealed = test.store.write(|tx| async move {
             environment(&tx, 1).await?;
-            let sealer = tx.sealer(EnvironmentPk(1), Some(ConnectionPk(5))).await?;
+            let mut sealer = tx.sealer(EnvironmentPk(1), Some(ConnectionPk(5))).await?;
             sealer.seal("record", "payload", "r1", b"one")
         }).await.unwrap();
         let mut opener = test.store.reader().opener(EnvironmentPk(1), Some(ConnectionPk(5)));
@@ -82,6 +84,24 @@ store_test! {
         assert_eq!(opened, "one");
         assert!(opener.open("record", "payload", "r2", &sealed).await.is_err());
         assert_eq!(test.store.reader().open(HERE, &sealed).await.unwrap(), "one");
+    }
+
+    async fn no_two_values_of_a_batch_share_a_nonce(test: TestStore) {
+        let sealed = test.store.write(|tx| async move {
+            environment(&tx, 1).await?;
+            let mut sealer = tx.sealer(EnvironmentPk(1), Some(ConnectionPk(5))).await?;
+            (0..1_000)
+                .map(|_| sealer.seal("record", "payload", "r1", b"one"))
+                .collect::<Result<Vec<_>, _>>()
+        }).await.unwrap();
+        // Behind the format byte and the key's id.
+        let nonces: HashSet<&[u8]> = sealed.iter().map(|value| &value[9..21]).collect();
+        assert_eq!(nonces.len(), 1_000);
+        let reader = test.store.reader();
+        for value in sealed.iter().skip(900) {
+            let context = SealContext { row: "r1", ..HERE };
+            assert_eq!(reader.open(context, value).await.unwrap(), "one");
+        }
     }
 
     async fn a_data_key_that_was_rolled_back_seals_nothing(test: TestStore) {
