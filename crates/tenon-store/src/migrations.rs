@@ -34,6 +34,7 @@ pub(crate) static MIGRATIONS: &[Migration] = migrations![
     "0011_function_history",
     "0012_jobs",
     "0013_quarantine",
+    "0014_delivery_indexes",
 ];
 
 /// The table of steps done; the same text for both databases.

@@ -109,9 +109,7 @@ async fn write(
     engine
         .store
         .write(move |tx| async move {
-            for finished in finished.iter() {
-                tx.finish_delivery(finished).await?;
-            }
+            tx.finish_deliveries(&finished).await?;
             for (endpoint, turn) in turns.iter() {
                 tx.turn_endpoint(*endpoint, *turn, now).await?;
             }

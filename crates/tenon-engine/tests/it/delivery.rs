@@ -374,9 +374,9 @@ store_test! {
             status: None,
             error: Some("late".to_owned()),
         };
-        let held: Result<bool, StoreError> =
-            node.engine.store.write(move |tx| async move { tx.finish_delivery(&late).await }).await;
-        assert!(!held.unwrap());
+        let held: Result<u64, StoreError> =
+            node.engine.store.write(move |tx| async move { tx.finish_deliveries(&[late]).await }).await;
+        assert_eq!(held.unwrap(), 0);
         assert_eq!(node.states().await, HashMap::from([("delivered".to_owned(), 1)]));
     }
 

@@ -6,19 +6,11 @@ use tenon_core::{
     names::{ConnectionPk, EnvironmentPk},
 };
 
-use super::{dialect::ENDPOINT_LOCK, event_seal};
+use super::{
+    dialect::{CLAIM_DUE, ENDPOINT_LOCK, claimed},
+    event_seal,
+};
 use crate::{Reader, Row, StoreError, Tx, params};
-
-/// What a claim returns. The event's columns come as subqueries: SQLite's `RETURNING` sees no joined table.
-macro_rules! claimed {
-    () => {
-        " RETURNING pk, id, environment_pk, connection_pk, attempts, fence, operation_id, created_at_us,
-            (SELECT e.id FROM event e WHERE e.pk = delivery.event_pk),
-            (SELECT e.body FROM event e WHERE e.pk = delivery.event_pk),
-            (SELECT e.headers FROM event e WHERE e.pk = delivery.event_pk),
-            (SELECT e.kind FROM event e WHERE e.pk = delivery.event_pk)"
-    };
-}
 
 crate::statements! {
     // Hops from endpoint to endpoint along the index: the cost is the number of endpoints with something waiting, not of
@@ -31,24 +23,14 @@ crate::statements! {
             FROM waiting w WHERE w.pk IS NOT NULL
         )
         SELECT e.pk, COALESCE(e.open_until_us,
-            (SELECT MIN(d.next_at_us) FROM delivery d WHERE d.endpoint_pk = e.pk AND d.state = 'waiting'))
+            (SELECT MIN(d.next_at_us) FROM delivery d
+            WHERE d.endpoint_pk = e.pk AND d.state = 'waiting' AND d.fence >= 0))
         FROM waiting w JOIN endpoint e ON e.pk = w.pk";
-    // A delivery waits while an older one of its connection is on its way, or failed only a few times ($6).
-    CLAIM_DUE = concat!("
-        UPDATE delivery SET lease_owner = $3, lease_expires_at_us = $4, next_at_us = $4, fence = fence + 1
-        WHERE pk IN (
-            SELECT d.pk FROM delivery d
-            WHERE d.endpoint_pk = $1 AND d.state = 'waiting' AND d.next_at_us <= $2
-                AND NOT EXISTS (
-                    SELECT 1 FROM delivery o
-                    WHERE o.endpoint_pk = d.endpoint_pk AND o.connection_pk = d.connection_pk AND o.state = 'waiting'
-                        AND o.next_at_us > $2 AND o.pk < d.pk AND o.attempts < $6)
-            ORDER BY d.pk LIMIT $5)",
-        claimed!());
     OLDEST = "
         SELECT pk, next_at_us, connection_pk FROM delivery
-        WHERE endpoint_pk = $1 AND state = 'waiting' AND (lease_expires_at_us IS NULL OR lease_expires_at_us <= $2)
-        ORDER BY pk LIMIT 1";
+        WHERE endpoint_pk = $1 AND state = 'waiting' AND created_at_us >= 0
+            AND (lease_expires_at_us IS NULL OR lease_expires_at_us <= $2)
+        ORDER BY created_at_us, pk LIMIT 1";
     NEXT_CONNECTION = "
         SELECT MIN(connection_pk) FROM delivery WHERE endpoint_pk = $1 AND state = 'waiting' AND connection_pk > $2";
     OLDEST_OF_CONNECTION = "
@@ -66,8 +48,8 @@ crate::statements! {
         UPDATE delivery SET state = 'failed', finished_at_us = $2, last_error = $4, fence = fence + 1
         WHERE pk IN (
             SELECT pk FROM delivery
-            WHERE endpoint_pk = $1 AND state = 'waiting' AND created_at_us < $3
-            ORDER BY pk LIMIT 500)";
+            WHERE endpoint_pk = $1 AND state = 'waiting' AND created_at_us >= 0 AND created_at_us < $3
+            ORDER BY created_at_us, pk LIMIT 500)";
 }
 
 /// An endpoint with something waiting.
@@ -194,7 +176,10 @@ impl Tx {
                     claim.hold_attempts,
                 ];
                 let rows = self.query(&CLAIM_DUE, values).await?;
-                let mut batch = rows.iter().map(claimed).collect::<Result<Vec<_>, _>>()?;
+                let mut batch = rows
+                    .iter()
+                    .map(claimed_row)
+                    .collect::<Result<Vec<_>, _>>()?;
                 batch.sort_unstable_by_key(|delivery| delivery.pk);
                 Ok(found(batch))
             }
@@ -235,7 +220,7 @@ impl Tx {
         let values = params![claim.endpoint, claim.probe_until, turn];
         self.execute(&PROBING, values).await?;
         let values = params![pk, claim.owner.as_str(), claim.lease_until];
-        let mut probe = claimed(&self.get(&CLAIM_ONE, values).await?)?;
+        let mut probe = claimed_row(&self.get(&CLAIM_ONE, values).await?)?;
         probe.probe_due = Some(due);
         Ok(vec![probe])
     }
@@ -267,7 +252,7 @@ impl Tx {
     }
 }
 
-fn claimed(row: &Row) -> Result<ClaimedDelivery, StoreError> {
+fn claimed_row(row: &Row) -> Result<ClaimedDelivery, StoreError> {
     Ok(ClaimedDelivery {
         pk: row.get(0)?,
         id: row.get(1)?,

@@ -138,7 +138,7 @@ impl Tx {
         records: &[NewQuarantined],
         now: Timestamp,
     ) -> Result<(i64, i64), StoreError> {
-        let sealer = self.sealer(key.environment, Some(key.connection)).await?;
+        let mut sealer = self.sealer(key.environment, Some(key.connection)).await?;
         for record in records {
             let row = record.pk.to_string();
             let size = record.payload.as_ref().map_or(0, Bytes::len);
