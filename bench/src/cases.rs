@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use crate::{
     http::request,
-    isolates,
+    import, isolates,
     load::{self, Figures},
+    outbox, records, runs,
     server::{Tenon, own},
 };
 
@@ -21,16 +22,22 @@ pub(crate) struct Settings {
     pub(crate) seconds: u64,
     pub(crate) clients: usize,
     pub(crate) rounds: usize,
+    /// A Postgres server for the cases that use one; else one of our own.
+    pub(crate) database_url: Option<String>,
 }
 
 const CASES: &[&str] = &[
     "start",
     "connection",
+    "import",
     "proxy",
     "stream",
     "action",
     "isolates",
+    "runs",
     "sync",
+    "records",
+    "outbox",
 ];
 
 /// Runs the named cases, or all.
@@ -55,10 +62,26 @@ pub(crate) async fn run(settings: &Settings, chosen: &[String]) -> Result<()> {
             "stream" => stream(settings).await?,
             "action" => action(settings).await?,
             "isolates" => isolates::run(settings).await?,
+            "import" => import::measure(settings).await?,
+            "runs" => runs::measure(settings).await?,
+            "records" => on_threads(|| records::measure(settings))?,
+            "outbox" => on_threads(|| outbox::measure(settings))?,
             _ => sync(settings).await?,
         }
     }
     Ok(())
+}
+
+/// The product has a runtime of several threads: so has what runs it in this process.
+fn on_threads<F: Future<Output = Result<()>>>(work: impl FnOnce() -> F + Send) -> Result<()> {
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(work())
+    };
+    std::thread::scope(|scope| scope.spawn(run).join())
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn providers(upstream: &str) -> String {
@@ -93,7 +116,7 @@ pub(crate) async fn connect(tenon: &Tenon) -> Result<()> {
         .map(|_| ())
 }
 
-fn row(name: &str, figures: &Figures) {
+pub(crate) fn row(name: &str, figures: &Figures) {
     println!(
         "  {name:<34} {:>10.0} /s   p50 {:>9.2?}   p99 {:>9.2?}",
         figures.per_second, figures.p50, figures.p99
@@ -260,7 +283,7 @@ async fn drain(address: &str, secret: &str) -> Result<(u64, Duration)> {
     Ok((total, started.elapsed()))
 }
 
-const ECHO: &str = "module.exports.default = { type: 'action', exec: async (nango, input) => ({ got: input.n }) };";
+pub(crate) const ECHO: &str = "module.exports.default = { type: 'action', exec: async (nango, input) => ({ got: input.n }) };";
 
 const ECHO_ZOD: &str = "const z = require('zod');\nconst Input = z.object({ n: z.number() });\n\
     module.exports.default = { type: 'action', exec: async (nango, input) => ({ got: Input.parse(input).n }) };";

@@ -5,11 +5,19 @@
 #![expect(clippy::print_stdout, reason = "printing figures is what it is for")]
 
 mod cases;
+mod database;
 mod http;
+mod import;
 mod isolates;
 mod load;
 mod neighbour;
+mod node;
+mod outbox;
+mod raw;
+mod records;
+mod runs;
 mod server;
+mod sink;
 mod upstream;
 
 use std::path::PathBuf;
@@ -19,7 +27,8 @@ use clap::Parser;
 /// Measures Tenon beside something that bounds it.
 #[derive(Parser)]
 struct Arguments {
-    /// Cases to run: start, connection, proxy, stream, action, isolates, sync; all without arguments
+    /// Cases to run: start, connection, import, proxy, stream, action, isolates, runs, sync, records, outbox; all without
+    /// arguments
     cases: Vec<String>,
     /// The binary to measure
     #[arg(long, default_value = "target/release/tenon")]
@@ -33,12 +42,18 @@ struct Arguments {
     /// Rounds of each measurement; the median is printed
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// A Postgres server to make databases in, for `records` and `outbox`; without it one is started, if installed
+    #[arg(long)]
+    database_url: Option<String>,
     /// Used by itself: a bare reverse proxy to this address
     #[arg(long, hide = true)]
     neighbour: Option<String>,
     /// Used by itself: the fake provider
     #[arg(long, hide = true)]
     upstream: bool,
+    /// Used by itself: the webhook receiver
+    #[arg(long, hide = true)]
+    sink: bool,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -50,11 +65,15 @@ async fn main() -> anyhow::Result<()> {
     if arguments.upstream {
         return upstream::run().await;
     }
+    if arguments.sink {
+        return sink::run().await;
+    }
     let settings = cases::Settings {
         binary: arguments.binary.canonicalize()?,
         seconds: arguments.seconds,
         clients: arguments.clients,
         rounds: arguments.rounds,
+        database_url: arguments.database_url,
     };
     cases::run(&settings, &arguments.cases).await
 }

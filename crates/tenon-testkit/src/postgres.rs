@@ -17,9 +17,8 @@ use anyhow::{Context, Result, bail, ensure};
 /// The server ends when our end of its standard input closes, however this process ends.
 const WATCH: &str = r#"
 trap '' INT TERM
-"$1/postgres" -D "$2" -p "$3" -h 127.0.0.1 -k '' -F \
-    -c full_page_writes=off -c synchronous_commit=off -c wal_level=minimal -c max_wal_senders=0 \
-    -c max_connections=300 -c shared_buffers=64MB -c log_min_messages=fatal >"$2/server.log" 2>&1 &
+"$1/postgres" -D "$2" -p "$3" -h 127.0.0.1 -k '' $4 \
+    -c max_connections=300 -c log_min_messages=fatal >"$2/server.log" 2>&1 &
 server=$!
 read -r _
 kill -INT "$server"
@@ -27,7 +26,14 @@ wait "$server"
 rm -rf "$2"
 "#;
 
-/// A private cluster on a free port, without durability. Stops when dropped, or when the process ends.
+/// For tests: nothing has to outlive the machine.
+const FLEETING: &str = "-F -c full_page_writes=off -c synchronous_commit=off -c wal_level=minimal \
+    -c max_wal_senders=0 -c shared_buffers=64MB";
+
+/// For measurements: Postgres as it comes.
+const DURABLE: &str = "";
+
+/// A private cluster on a free port. Stops when dropped, or when the process ends.
 #[derive(Debug)]
 pub struct PostgresCluster {
     watcher: Child,
@@ -35,8 +41,22 @@ pub struct PostgresCluster {
 }
 
 impl PostgresCluster {
-    /// Makes and starts a cluster with the newest Postgres installed here. Blocks for about a second.
+    /// Makes and starts a cluster without durability, with the newest Postgres installed here. Blocks for about a second.
     pub fn start() -> Result<Self> {
+        Self::with(FLEETING)
+    }
+
+    /// Like [`PostgresCluster::start`], but what it has committed stays: for measurements.
+    pub fn durable() -> Result<Self> {
+        Self::with(DURABLE)
+    }
+
+    /// Whether there is a Postgres on this machine.
+    pub fn is_installed() -> bool {
+        binaries().is_some()
+    }
+
+    fn with(settings: &str) -> Result<Self> {
         let binaries = binaries().context("no Postgres is installed in /usr/lib/postgresql")?;
         let folder = tempfile::Builder::new()
             .prefix("tenon-postgres-")
@@ -62,6 +82,7 @@ impl PostgresCluster {
             .arg(&binaries)
             .arg(&folder)
             .arg(port.to_string())
+            .arg(settings)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
