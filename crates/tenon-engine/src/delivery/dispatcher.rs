@@ -3,11 +3,12 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tenon_core::{Timestamp, function::Cancel, limits};
+use tenon_store::StoreError;
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinSet,
 };
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{
     ledger::{self, Entry},
@@ -43,7 +44,7 @@ impl Dispatcher {
     }
 
     /// Runs until shutdown, then waits for the requests on their way. May be killed at any line: what was leased is
-    /// sent again when the lease is over, under the same id.
+    /// sent again under the same id, when the node starts again or when the lease is over.
     pub async fn run(self, shutdown: Cancel) {
         let (ledger, entries) = mpsc::channel(4_096);
         let keeper = tokio::spawn(ledger::keep(self.engine.clone(), entries));
@@ -51,6 +52,7 @@ impl Dispatcher {
         let mut busy: HashMap<i64, Arc<Notify>> = HashMap::new();
         let mut held: HashMap<i64, Timestamp> = HashMap::new();
         let mut prune_at = self.engine.clock.now().plus(POLL);
+        self.recover().await;
         while !shutdown.is_raised() {
             let pause = self
                 .look(&mut workers, &mut busy, &mut held, &ledger, &shutdown)
@@ -83,6 +85,22 @@ impl Dispatcher {
         while workers.join_next().await.is_some() {}
         drop(ledger);
         let _ = keeper.await;
+    }
+
+    /// Gives back what a process of this node's name was sending when it died.
+    async fn recover(&self) {
+        let (owner, now) = (self.engine.settings.node.clone(), self.engine.clock.now());
+        let recovered: Result<u64, StoreError> = self
+            .engine
+            .store
+            .write(move |tx| async move { tx.recover_deliveries(&owner, now).await })
+            .await;
+        match recovered {
+            Ok(0) => {}
+            Ok(count) => info!(count, "deliveries that were cut off are sent again"),
+            // Nothing is lost: the leases run out.
+            Err(error) => warn!(%error, "could not take back deliveries that were cut off"),
+        }
     }
 
     /// Starts workers for what is due; returns how long nothing else will be.

@@ -380,6 +380,33 @@ store_test! {
         assert_eq!(node.states().await, HashMap::from([("delivered".to_owned(), 1)]));
     }
 
+    async fn a_node_that_starts_again_waits_for_no_lease_of_its_own(store: TestStore) {
+        let node = Node::new(store).await;
+        let server = Upstream::start(|_| Answer::text(200, "")).await;
+        node.send_webhooks_to(&server.url("/"), None).await;
+        node.enqueue(Some(1), json!({"n": 1})).await;
+        let endpoint = node.engine.reader().endpoints_waiting().await.unwrap()[0].pk;
+        let now = node.clock.now();
+        let claim = Claim {
+            endpoint,
+            now,
+            owner: node.engine.settings.node.clone(),
+            lease_until: now.plus(Duration::from_secs(120)),
+            limit: 10,
+            hold_attempts: rules::HOLD_ATTEMPTS,
+            expired_before: now.minus(rules::LIFETIME),
+            probe_until: now,
+        };
+        // What a process that was killed leaves behind.
+        let found: Result<Found, StoreError> =
+            node.engine.store.write(move |tx| async move { tx.claim_deliveries(&claim).await }).await;
+        assert!(matches!(found.unwrap(), Found::Deliveries { batch, .. } if batch.len() == 1));
+        node.dispatching(node.settle()).await;
+        assert_eq!(server.count(), 1);
+        assert!(node.clock.now().since(now) < Duration::from_secs(60));
+        assert_eq!(node.states().await, HashMap::from([("delivered".to_owned(), 1)]));
+    }
+
     async fn the_feed_has_every_event_once_without_gaps(store: TestStore) {
         let node = Node::new(store).await;
         let mut ids = Vec::new();

@@ -44,6 +44,9 @@ crate::statements! {
         claimed!());
     PROBING = "
         UPDATE endpoint SET open_until_us = $2, probe_connection_pk = $3 WHERE pk = $1";
+    RECOVER = "
+        UPDATE delivery SET lease_owner = NULL, lease_expires_at_us = NULL, next_at_us = $2
+        WHERE state = 'waiting' AND lease_owner = $1";
     EXPIRE = "
         UPDATE delivery SET state = 'failed', finished_at_us = $2, last_error = $4, fence = fence + 1
         WHERE pk IN (
@@ -150,6 +153,12 @@ impl Reader {
 }
 
 impl Tx {
+    /// Gives back what a node had leased before it died; how many that are. They may have been sent: sent again, they
+    /// have the same `webhook-id`.
+    pub async fn recover_deliveries(&self, owner: &str, now: Timestamp) -> Result<u64, StoreError> {
+        self.execute(&RECOVER, params![owner, now]).await
+    }
+
     /// Leases what can be sent to an endpoint now. Of an open circuit whose time has come only the oldest delivery is
     /// taken, as a probe.
     pub async fn claim_deliveries(&self, claim: &Claim) -> Result<Found, StoreError> {
