@@ -519,3 +519,22 @@ async fn every_change_of_a_connection_counts_at_once() {
         404
     );
 }
+
+#[tokio::test]
+async fn a_host_that_nobody_knows_is_the_providers_failure_unless_the_caller_chose_it() {
+    let app = TestApp::with_upstream("http://nowhere.invalid").await;
+    app.connection("open", "c").await;
+    let answer = app.proxied("GET", "/x").send().await;
+    assert_eq!(answer.status(), 500, "{}", answer.text());
+    assert_eq!(answer.json()["code"], "ENOTFOUND");
+    let answer = app
+        .proxied("GET", "/x")
+        .header("base-url-override", "http://elsewhere.invalid")
+        .send()
+        .await;
+    assert_eq!(answer.status(), 400, "{}", answer.text());
+    assert_eq!(
+        answer.json()["error"]["code"],
+        "base_url_override_not_allowed"
+    );
+}

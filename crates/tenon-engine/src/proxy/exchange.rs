@@ -223,13 +223,18 @@ async fn weigh(
 
 fn failed(ask: &Ask, error: EgressError) -> ProxyError {
     match error {
-        EgressError::Refused { .. } | EgressError::Resolve { .. } => ProxyError::NotAllowed(error),
+        EgressError::Refused { .. } => ProxyError::NotAllowed(error),
+        // A host that the caller chose and nobody knows; the provider's own host is away, rather.
+        EgressError::Resolve { .. } if ask.base_url_override.is_some() => {
+            ProxyError::NotAllowed(error)
+        }
         EgressError::ClientIdentity(_) => ProxyError::InvalidCertificate(error),
         EgressError::InvalidHeaderName(_)
         | EgressError::InvalidHeaderValue(_)
         | EgressError::HeadersTooLarge { .. } => ProxyError::Header(error),
         EgressError::RequestBody(reason) => ProxyError::Body(reason),
         EgressError::InvalidUrl(_)
+        | EgressError::Resolve { .. }
         | EgressError::Transport { .. }
         | EgressError::Timeout(_)
         | EgressError::TooManyRedirects(_)
