@@ -10,7 +10,6 @@ pub mod delivery;
 pub mod frequency;
 pub mod function;
 pub mod ids;
-pub mod json_schema;
 pub mod limits;
 pub mod names;
 pub mod random;

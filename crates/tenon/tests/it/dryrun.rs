@@ -170,7 +170,7 @@ fn schemas_are_fatal_when_asked_for() {
         (ran.code, ran.err.as_str()),
         (
             12,
-            "error: invalid_action_input: input: /id must be string, not number\n"
+            "error: invalid_action_input: input: /id must be a string\n"
         )
     );
     let ran = dryrun(&project, &server, &["close-ticket", "alice", "-i", input]);

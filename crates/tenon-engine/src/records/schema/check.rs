@@ -100,9 +100,7 @@ impl<'a> Check<'a> {
                 self.complain(&format!("must have `{name}`"));
             }
         }
-        if !rule.members.has(members.len()) {
-            self.complain("has too many or too few members");
-        }
+        self.size(rule.members, members.len(), "members");
         for (name, member) in members {
             let mut named = false;
             self.path.push(Cow::Borrowed(name.as_ref()));
@@ -136,9 +134,7 @@ impl<'a> Check<'a> {
     }
 
     fn array(&mut self, rule: &Rule, items: &'a [Node<'_>], depth: usize) {
-        if !rule.length.has(items.len()) {
-            self.complain("has too many or too few items");
-        }
+        self.size(rule.length, items.len(), "items");
         for (index, item) in items.iter().enumerate() {
             let Some(one) = rule.places.get(index).copied().or(rule.items) else {
                 break;
@@ -157,10 +153,8 @@ impl<'a> Check<'a> {
     }
 
     fn text(&mut self, rule: &Rule, text: &str) {
-        if (rule.chars.from.is_some() || rule.chars.to.is_some())
-            && !rule.chars.has(text.encode_utf16().count())
-        {
-            self.complain("is too long or too short");
+        if rule.chars.from.is_some() || rule.chars.to.is_some() {
+            self.size(rule.chars, text.encode_utf16().count(), "characters");
         }
         if let Some(pattern) = &rule.pattern
             && !pattern.is_match(text)
@@ -175,21 +169,32 @@ impl<'a> Check<'a> {
     }
 
     fn number(&mut self, rule: &Rule, number: f64) {
-        let small = rule.least.is_some_and(|least| number < least)
-            || rule.above.is_some_and(|above| number <= above);
-        if small {
-            self.complain("is too small");
+        if let Some(least) = rule.least.filter(|least| number < *least) {
+            self.complain(&format!("must be at least {least}"));
         }
-        let large = rule.most.is_some_and(|most| number > most)
-            || rule.below.is_some_and(|below| number >= below);
-        if large {
-            self.complain("is too large");
+        if let Some(above) = rule.above.filter(|above| number <= *above) {
+            self.complain(&format!("must be more than {above}"));
+        }
+        if let Some(most) = rule.most.filter(|most| number > *most) {
+            self.complain(&format!("must be at most {most}"));
+        }
+        if let Some(below) = rule.below.filter(|below| number >= *below) {
+            self.complain(&format!("must be less than {below}"));
         }
         if let Some(step) = rule.multiple {
             let times = number / step;
             if (times - times.round()).abs() > 1e-9 * times.abs().max(1.0) {
                 self.complain(&format!("is no multiple of {step}"));
             }
+        }
+    }
+
+    fn size(&mut self, allowed: Range<usize>, size: usize, what: &str) {
+        if let Some(from) = allowed.from.filter(|from| size < *from) {
+            self.complain(&format!("must have at least {from} {what}"));
+        }
+        if let Some(to) = allowed.to.filter(|to| size > *to) {
+            self.complain(&format!("must have at most {to} {what}"));
         }
     }
 
@@ -209,12 +214,6 @@ impl<'a> Check<'a> {
             path: path.chars().take(TEXT_CHARS).collect(),
             reason: reason.chars().take(TEXT_CHARS).collect(),
         });
-    }
-}
-
-impl Range<usize> {
-    fn has(self, size: usize) -> bool {
-        self.from.is_none_or(|from| size >= from) && self.to.is_none_or(|to| size <= to)
     }
 }
 

@@ -1,4 +1,4 @@
-//! JSON Schema (draft 7) as zod writes it, read once and asked often: does a record fit its model?
+//! JSON Schema (draft 7) as zod writes it, read once and asked often: does a record fit its model, an input its function?
 //!
 //! What a schema says that is not known here is not checked: a record is never refused for a rule that nobody
 //! understood. Patterns with look-around, which no linear-time engine has, are such rules.
@@ -129,5 +129,16 @@ impl Schemas {
             members.push(("id".into(), Node::Text(id.into())));
         }
         check::problems(self, *place, &record)
+    }
+
+    /// What is wrong with any other value, given as JSON text.
+    pub fn problems_of_value(&self, model: &str, json: &[u8]) -> Vec<Problem> {
+        let Some(place) = self.models.get(model) else {
+            return Vec::new();
+        };
+        match serde_json::from_slice::<Node<'_>>(json) {
+            Ok(value) => check::problems(self, *place, &value),
+            Err(error) => vec![Problem::whole(format!("is no JSON: {error}"))],
+        }
     }
 }
