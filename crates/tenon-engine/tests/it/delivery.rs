@@ -21,7 +21,7 @@ use tenon_engine::{
 use tenon_providers::Catalogue;
 use tenon_store::{
     Statement, StoreError,
-    delivery::{Claim, DeliveryFilter, DeliveryRow, Finished, Found, Outcome},
+    delivery::{Claim, ClaimedDelivery, DeliveryFilter, DeliveryRow, Finished, Found, Outcome},
     params,
 };
 use tenon_testkit::{
@@ -41,6 +41,31 @@ fn loopback() -> Egress {
 }
 
 impl Node {
+    /// Leases what waits for the only endpoint, for two minutes; returns the first delivery.
+    async fn lease_one(&self, owner: &str) -> ClaimedDelivery {
+        let endpoint = self.engine.reader().endpoints_waiting().await.unwrap()[0].pk;
+        let now = self.clock.now();
+        let claim = Claim {
+            endpoint,
+            now,
+            owner: owner.to_owned(),
+            lease_until: now.plus(Duration::from_secs(120)),
+            limit: 10,
+            hold_attempts: rules::HOLD_ATTEMPTS,
+            expired_before: now.minus(rules::LIFETIME),
+            probe_until: now,
+        };
+        let found: Result<Found, StoreError> = self
+            .engine
+            .store
+            .write(move |tx| async move { tx.claim_deliveries(&claim).await })
+            .await;
+        match found.unwrap() {
+            Found::Deliveries { batch, .. } if batch.len() == 1 => batch[0].clone(),
+            other => panic!("nothing leased: {other:?}"),
+        }
+    }
+
     /// Enqueues a webhook; returns its `webhook-id`.
     async fn enqueue(&self, connection: Option<i64>, body: Value) -> String {
         let outgoing = Outgoing::new(
@@ -340,22 +365,8 @@ store_test! {
         let server = Upstream::start(|_| Answer::text(200, "")).await;
         node.send_webhooks_to(&server.url("/"), None).await;
         node.enqueue(Some(1), json!({"n": 1})).await;
-        let endpoint = node.engine.reader().endpoints_waiting().await.unwrap()[0].pk;
         let now = node.clock.now();
-        let claim = Claim {
-            endpoint,
-            now,
-            owner: "paused node".to_owned(),
-            lease_until: now.plus(Duration::from_secs(120)),
-            limit: 10,
-            hold_attempts: rules::HOLD_ATTEMPTS,
-            expired_before: now.minus(rules::LIFETIME),
-            probe_until: now,
-        };
-        let found: Result<Found, StoreError> =
-            node.engine.store.write(move |tx| async move { tx.claim_deliveries(&claim).await }).await;
-        let Found::Deliveries { batch, .. } = found.unwrap() else { panic!("nothing claimed") };
-        let stolen = batch[0].clone();
+        let stolen = node.lease_one("paused node").await;
         node.dispatching(async {
             tokio::time::sleep(Duration::from_millis(20)).await;
             assert_eq!(server.count(), 0);
@@ -385,22 +396,9 @@ store_test! {
         let server = Upstream::start(|_| Answer::text(200, "")).await;
         node.send_webhooks_to(&server.url("/"), None).await;
         node.enqueue(Some(1), json!({"n": 1})).await;
-        let endpoint = node.engine.reader().endpoints_waiting().await.unwrap()[0].pk;
         let now = node.clock.now();
-        let claim = Claim {
-            endpoint,
-            now,
-            owner: node.engine.settings.node.clone(),
-            lease_until: now.plus(Duration::from_secs(120)),
-            limit: 10,
-            hold_attempts: rules::HOLD_ATTEMPTS,
-            expired_before: now.minus(rules::LIFETIME),
-            probe_until: now,
-        };
         // What a process that was killed leaves behind.
-        let found: Result<Found, StoreError> =
-            node.engine.store.write(move |tx| async move { tx.claim_deliveries(&claim).await }).await;
-        assert!(matches!(found.unwrap(), Found::Deliveries { batch, .. } if batch.len() == 1));
+        node.lease_one(&node.engine.settings.node).await;
         node.dispatching(node.settle()).await;
         assert_eq!(server.count(), 1);
         assert!(node.clock.now().since(now) < Duration::from_secs(60));
