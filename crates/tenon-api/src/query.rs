@@ -5,6 +5,7 @@
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use serde_json::{Map, Value};
+use tenon_core::limits;
 
 use crate::{ApiError, ErrorCode, validate::Input};
 
@@ -32,6 +33,18 @@ impl Query {
         let input = self.input();
         input.object().strict();
         input.finish()
+    }
+
+    /// `cursor` (0 to begin) and `limit` of a list that is read forwards, and nothing else.
+    pub fn forwards(&self, default_limit: i64) -> Result<(i64, i64), ApiError> {
+        let input = self.input();
+        let object = input.object();
+        let cursor = object.optional("cursor").integer_text(0, i64::MAX);
+        let limit = object.optional("limit").integer_text(1, limits::PAGE);
+        object.strict();
+        drop(object);
+        input.finish()?;
+        Ok((cursor.unwrap_or(0), limit.unwrap_or(default_limit)))
     }
 
     /// The text of a plain parameter, on the routes that do not mind others.

@@ -220,18 +220,6 @@ impl Tx {
         Ok(self.execute(&TASK_INSERT, values).await? == 1)
     }
 
-    /// How many tasks of a group wait, counted up to `limit`.
-    pub async fn waiting_tasks(
-        &self,
-        kind: &str,
-        group: &str,
-        limit: i64,
-    ) -> Result<i64, StoreError> {
-        self.get(&TASKS_WAITING, params![kind, group, limit])
-            .await?
-            .get(0)
-    }
-
     /// Takes up to `limit` waiting tasks of a group.
     pub async fn claim_tasks(
         &self,
@@ -516,6 +504,18 @@ macro_rules! reads {
                     .collect()
             }
 
+            /// How many tasks of a group wait, counted up to `limit`.
+            pub async fn waiting_tasks(
+                &self,
+                kind: &str,
+                group: &str,
+                limit: i64,
+            ) -> Result<i64, StoreError> {
+                self.get(&TASKS_WAITING, params![kind, group, limit])
+                    .await?
+                    .get(0)
+            }
+
             /// Whether a task runs, and under which fence.
             pub async fn task_fence(
                 &self,
@@ -541,17 +541,3 @@ macro_rules! reads {
 
 reads!(Tx);
 reads!(Reader);
-
-impl Reader {
-    /// How many tasks of a group wait, counted up to `limit`.
-    pub async fn waiting_tasks(
-        &self,
-        kind: &str,
-        group: &str,
-        limit: i64,
-    ) -> Result<i64, StoreError> {
-        self.get(&TASKS_WAITING, params![kind, group, limit])
-            .await?
-            .get(0)
-    }
-}

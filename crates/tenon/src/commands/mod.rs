@@ -14,3 +14,17 @@ pub(crate) mod server;
 pub(crate) mod simulate;
 pub(crate) mod test;
 pub(crate) mod watch;
+
+use std::future::Future;
+
+use anyhow::{Context as _, Result};
+
+/// Runs the work of a command to its end.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("could not start")?
+        .block_on(work)
+}

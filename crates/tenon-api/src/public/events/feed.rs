@@ -3,7 +3,6 @@
 use axum::{Json, extract::State};
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
-use tenon_core::limits;
 use tenon_engine::delivery;
 use tenon_store::delivery::FeedEvent;
 
@@ -58,22 +57,11 @@ pub(super) async fn feed(
     caller: Caller<scope::ReadEvents>,
     query: Query,
 ) -> Result<Json<Body>, ApiError> {
-    let (cursor, limit) = checked(&query)?;
+    let (cursor, limit) = query.forwards(DEFAULT_LIMIT)?;
     let events = delivery::events_after(&app.engine, caller.environment, cursor, limit).await?;
     let next_cursor = events.last().map_or(cursor, |event| event.position);
     Ok(Json(Body {
         events: events.into_iter().map(Event::from).collect(),
         next_cursor: next_cursor.to_string(),
     }))
-}
-
-fn checked(query: &Query) -> Result<(i64, i64), ApiError> {
-    let input = query.input();
-    let object = input.object();
-    let cursor = object.optional("cursor").integer_text(0, i64::MAX);
-    let limit = object.optional("limit").integer_text(1, limits::PAGE);
-    object.strict();
-    drop(object);
-    input.finish()?;
-    Ok((cursor.unwrap_or(0), limit.unwrap_or(DEFAULT_LIMIT)))
 }

@@ -3,7 +3,6 @@
 use axum::{Json, extract::State};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tenon_core::limits;
 use tenon_store::messages::StoredMessage;
 
 use crate::{
@@ -51,7 +50,7 @@ pub(super) async fn messages(
     params: UriParams,
     query: Query,
 ) -> Result<Json<Body>, ApiError> {
-    let (cursor, limit) = checked(&query)?;
+    let (cursor, limit) = query.forwards(DEFAULT_LIMIT)?;
     let id = params.get("id").to_owned();
     let reader = app.engine.reader();
     let found = reader.find_operation(caller.environment, &id).await?;
@@ -70,15 +69,4 @@ pub(super) async fn messages(
         messages: lines.into_iter().map(Shown::from).collect(),
         next_cursor: next_cursor.to_string(),
     }))
-}
-
-fn checked(query: &Query) -> Result<(i64, i64), ApiError> {
-    let input = query.input();
-    let object = input.object();
-    let cursor = object.optional("cursor").integer_text(0, i64::MAX);
-    let limit = object.optional("limit").integer_text(1, limits::PAGE);
-    object.strict();
-    drop(object);
-    input.finish()?;
-    Ok((cursor.unwrap_or(0), limit.unwrap_or(DEFAULT_LIMIT)))
 }

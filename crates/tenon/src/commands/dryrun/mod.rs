@@ -114,12 +114,7 @@ pub(crate) struct Args {
 
 /// Runs; exit code 10 if the code is wrong, 12 if the run fails, 1 otherwise.
 pub(crate) fn run(args: Args) -> ExitCode {
-    let ended = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("could not start")
-        .and_then(|runtime| runtime.block_on(dryrun(&args)));
+    let ended = super::block_on(dryrun(&args));
     let error = match ended {
         Ok(true) => return ExitCode::SUCCESS,
         Ok(false) => return ExitCode::from(DRYRUN_ERROR),

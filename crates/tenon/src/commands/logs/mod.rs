@@ -96,11 +96,7 @@ struct Line {
 
 /// Prints; ends at Ctrl-C when following.
 pub(crate) fn run(args: Args) -> ExitCode {
-    let ended = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("could not start")
-        .and_then(|runtime| runtime.block_on(logs(&args)));
+    let ended = super::block_on(logs(&args));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -57,11 +57,7 @@ struct Source {
 
 /// Pulls; exit code 1 if there is nothing to pull or a file in its place.
 pub(crate) fn run(args: Args) -> ExitCode {
-    let ended = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("could not start")
-        .and_then(|runtime| runtime.block_on(pull(&args)));
+    let ended = super::block_on(pull(&args));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -84,12 +84,7 @@ pub(crate) struct Args {
 
 /// Serves until interrupted.
 pub(crate) fn run(args: Args) -> ExitCode {
-    let ended = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("could not start")
-        .and_then(|runtime| runtime.block_on(simulate(&args)));
+    let ended = super::block_on(simulate(&args));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
