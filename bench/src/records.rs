@@ -198,7 +198,8 @@ fn speed(started: Instant, written: usize, expected: usize) -> Result<f64> {
 
 /// Medians by ratio, as rounds of both were taken in turn.
 fn print(database: &str, driver: &str, rounds: Vec<(Speeds, Speeds)>) {
-    let kinds: [(&str, fn(&Speeds) -> f64); 4] = [
+    type Read = fn(&Speeds) -> f64;
+    let kinds: [(&str, Read); 4] = [
         ("new", |speeds| speeds.new),
         ("unchanged", |speeds| speeds.unchanged),
         ("unchanged, both noting it", |speeds| speeds.noted),

@@ -96,7 +96,7 @@ fn joined(from: &str, path: &str) -> String {
     let mut parts: Vec<String> = Vec::new();
     for component in Path::new(from)
         .parent()
-        .unwrap_or(Path::new(""))
+        .unwrap_or_else(|| Path::new(""))
         .join(path)
         .components()
     {

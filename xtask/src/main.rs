@@ -13,9 +13,8 @@ const HELP: &str = "\
 cargo xtask <command>
 
   test [SUITE…]  everything that must hold, on both databases and in a real browser; installs what it needs.
-                 Suites: tidy, rust, postgres, golden, compat. All of them without arguments.
+                 Suites: tidy, clippy, rust, postgres, golden, compat. All of them without arguments.
   tidy           the crate graph against the drawing, lists against lists, formatting
-  ci             `tidy`, clippy with warnings as errors, `test`
   fix            formats and applies what clippy can mend
 ";
 
@@ -25,7 +24,6 @@ fn main() -> ExitCode {
     let outcome = match arguments.first().map(String::as_str) {
         Some("test") => suites::test(&rest),
         Some("tidy") => tidy::run(),
-        Some("ci") => suites::ci(),
         Some("fix") => fix::run(),
         Some("help" | "--help" | "-h") | None => {
             report::say(HELP);

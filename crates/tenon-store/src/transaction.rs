@@ -36,6 +36,10 @@ struct TxState {
     keys: FreshKeys,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for a transaction, behind an `Arc` from the beginning"
+)]
 pub(crate) enum TxConnection {
     Sqlite(SqliteTx),
     Postgres(PostgresTx),

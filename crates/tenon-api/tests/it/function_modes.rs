@@ -37,8 +37,7 @@ async fn seen(app: &TestApp, calls: Vec<HostCall>) -> Vec<String> {
         .send()
         .await;
     assert_eq!(answer.status(), 200, "{}", answer.text());
-    let seen = seen.lock().unwrap().clone();
-    seen
+    seen.lock().unwrap().clone()
 }
 
 async fn told(host: &Arc<dyn Host>, call: HostCall) -> String {

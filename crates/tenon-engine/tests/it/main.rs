@@ -1,5 +1,10 @@
 //! What the engine does, seen from outside.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test that cannot go on ends the test"
+)]
+
 mod delivery;
 mod egress;
 mod node;

@@ -57,10 +57,7 @@ fn with_wtf8<T>(
         if characters.is_null() {
             return Err(rquickjs::Error::Exception);
         }
-        let result = read(std::slice::from_raw_parts(
-            characters.cast::<u8>(),
-            length as usize,
-        ));
+        let result = read(std::slice::from_raw_parts(characters.cast::<u8>(), length));
         qjs::JS_FreeCString(raw, characters);
         Ok(result)
     }

@@ -103,7 +103,7 @@ impl Drive {
             output_bytes: request.limits.output_bytes,
         };
         let end = match drive.start(request) {
-            Ok(()) => drive.to_the_end(deadline, grace).await,
+            Ok(()) => drive.until_its_end(deadline, grace).await,
             Err(outcome) => End::Both(outcome),
         };
         // Nobody may wait any more: then the outcome is nobody's.
@@ -121,6 +121,10 @@ impl Drive {
         }
     }
 
+    #[expect(
+        clippy::result_large_err,
+        reason = "an outcome is made once for a run and moved once"
+    )]
     fn start(&mut self, request: RunRequest) -> Result<(), RunOutcome> {
         let process = &self.place.process;
         let javascript = request.bundle.javascript.as_bytes();
@@ -148,7 +152,7 @@ impl Drive {
         })
     }
 
-    async fn to_the_end(&mut self, deadline: Instant, grace: Duration) -> End {
+    async fn until_its_end(&mut self, deadline: Instant, grace: Duration) -> End {
         // The worker ends the run at its deadline; this is for one that cannot.
         let mut given_up_at = deadline + grace;
         let mut cancelled = false;

@@ -142,7 +142,7 @@ async fn of_two_nodes_that_race_for_an_empty_database_one_makes_the_key() {
         .collect();
     assert_eq!(made, [first.is_ok(), second.is_ok()]);
     assert_eq!(made.iter().filter(|made| **made).count(), 1);
-    let loser = first.err().or(second.err());
+    let loser = first.err().or_else(|| second.err());
     assert!(matches!(loser, Some(StoreError::Key(_))), "{loser:?}");
 }
 

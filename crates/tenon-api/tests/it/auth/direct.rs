@@ -1,8 +1,3 @@
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test may end where something is not there"
-)]
-
 use serde_json::{Value, json};
 use tenon_testkit::upstream::{Answer, Upstream};
 

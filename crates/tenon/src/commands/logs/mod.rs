@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::Context as _;
 use serde::Deserialize;
 use serde_json::Value;
 
