@@ -99,6 +99,12 @@ codes! {
     InvalidTwoStepCredentials = "invalid_two_step_credentials",
     SignatureTokenGenerationError = "signature_token_generation_error",
     UnsupportedSignatureProtocol = "unsupported_signature_protocol",
+    MissingAwsSigv4Config = "missing_aws_sigv4_config",
+    MissingAwsSigv4Service = "missing_aws_sigv4_service",
+    MissingAwsSigv4StsEndpoint = "missing_aws_sigv4_sts_endpoint",
+    MissingAwsSigv4BuiltinCredentials = "missing_aws_sigv4_builtin_credentials",
+    MissingAwsSigv4Region = "missing_aws_sigv4_region",
+    MissingAwsSigv4RoleArn = "missing_aws_sigv4_role_arn",
     InvalidAwsSigv4Config = "invalid_aws_sigv4_config",
     AwsSigv4StsRequestFailed = "aws_sigv4_sts_request_failed",
     // Proxy

@@ -24,7 +24,7 @@ pub use proxy::{
     InBody, OffsetCalculation, Paginate, PaginationType, ProxySettings, Retry, RetryStrategy,
     Verification,
 };
-pub use sigv4::{AwsCredentials, SigV4};
+pub use sigv4::{AwsCredentials, SigV4, SignedBody};
 pub use two_step::{
     Assertion, AssertionType, ExpirationStrategy, HmacSecretEncoding, JwtToken, Signature,
     SignatureProtocol, TokenResponse, TokenStep,

@@ -1,5 +1,6 @@
 //! Connect flows and refreshes against a fake provider.
 
+mod aws;
 mod direct;
 mod flows;
 mod refresh;

@@ -52,16 +52,21 @@ pub async fn connect(
     engine: &Engine,
     visitor: Visitor,
     mode: AuthMode,
-    given: Map<String, Value>,
+    mut given: Map<String, Value>,
 ) -> Result<SavedConnection, DirectError> {
     let entrance = visitor.enter(engine, &[mode]).await?;
-    let flow = flow(&entrance, mode);
+    let mut flow = flow(&entrance, mode);
     check_parameters(mode, &entrance)?;
+    if mode == AuthMode::AwsSigV4 {
+        let id = entrance.connection_id.as_str();
+        issue::aws::keep_of_connection(engine, &entrance.integration, id, &mut given).await?;
+    }
+    let asked_for = flow.connection_config.clone();
     let party = Party {
         engine,
         provider: &entrance.provider,
         integration: &entrance.integration,
-        connection_config: &flow.connection_config,
+        connection_config: &asked_for,
     };
     let issued = match taken_as_given(mode, &given) {
         Some(credentials) => Issued {
@@ -76,6 +81,12 @@ pub async fn connect(
     };
     if is_verified(mode) {
         verify(party, &issued.credentials).await?;
+    }
+    if mode == AuthMode::AwsSigV4 {
+        prove_role(party, &issued.credentials).await?;
+        // Where the role is assumed is decided; the browser's wishes are over.
+        let decided = |name: &String| issued.connection_config.contains_key(name);
+        flow.connection_config.retain(|name, _| !decided(name));
     }
     Ok(conclude::connect(engine, &flow, &issued).await?)
 }
@@ -146,6 +157,12 @@ const fn is_verified(mode: AuthMode) -> bool {
         mode,
         AuthMode::ApiKey | AuthMode::Basic | AuthMode::Tba | AuthMode::Jwt | AuthMode::Signature
     )
+}
+
+async fn prove_role(party: Party<'_>, credentials: &CredentialsJson) -> Result<(), DirectError> {
+    issue::aws::prove(party, credentials)
+        .await
+        .map_err(|failure| DirectError::TestFailed(failure.reason))
 }
 
 async fn verify(party: Party<'_>, credentials: &CredentialsJson) -> Result<(), DirectError> {

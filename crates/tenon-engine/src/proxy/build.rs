@@ -44,10 +44,12 @@ pub(super) fn request(
     let context = Context::new(&scope, moment.now, moment.random);
     let url = address::build(provider, auth, ask, &context)?;
     let body = body(provider, ask, &context)?;
-    let bytes = match &body.sent {
-        EgressBody::Bytes(bytes) => bytes.clone(),
-        EgressBody::Empty | EgressBody::Stream { .. } => Bytes::new(),
+    let known = match &body.sent {
+        EgressBody::Bytes(bytes) => Some(bytes.clone()),
+        EgressBody::Empty => Some(Bytes::new()),
+        EgressBody::Stream { .. } => None,
     };
+    let bytes = known.clone().unwrap_or_default();
     let hosts = ask
         .hosts
         .as_ref()
@@ -83,7 +85,7 @@ pub(super) fn request(
     let unsigned = Unsigned {
         method: ask.method.as_str(),
         url: &url,
-        body: &bytes,
+        body: known.as_deref(),
         nonce: &nonce,
         now: moment.now,
     };

@@ -1,7 +1,7 @@
 //! Requests of apps: streaming in both directions.
 
 use http::Method;
-use tenon_core::limits;
+use tenon_core::{auth::AuthMode, limits};
 
 use super::{
     ask::{Ask, AskBody, ProxyRequest, ProxyRequestBody, ProxyTarget, takes_body},
@@ -53,6 +53,8 @@ pub async fn send(
 ) -> Result<ProxyReply, ProxyError> {
     let mut ready = Ready::load(engine, target).await?;
     let method = request.method.clone();
+    // What is sent again, or signed, has to be known.
+    let is_kept = request.retries > 0 || ready.connection.auth_mode == AuthMode::AwsSigV4;
     let policy = Policy {
         retries: request.retries,
         retry_on: &request.retry_on,
@@ -60,7 +62,7 @@ pub async fn send(
         for_function: false,
     };
     let mut ask = Ask {
-        body: replayable(&method, request.body, request.retries).await?,
+        body: replayable(&method, request.body, is_kept).await?,
         method: request.method,
         endpoint: request.endpoint,
         params: None,
@@ -74,11 +76,11 @@ pub async fn send(
     Ok(ProxyReply::of(response, &method))
 }
 
-/// Keeps a streamed body in memory if a retry may need it and it is not large.
+/// Keeps a streamed body in memory if it is needed there and not large.
 async fn replayable(
     method: &Method,
     body: ProxyRequestBody,
-    retries: u32,
+    is_kept: bool,
 ) -> Result<AskBody, ProxyError> {
     if !takes_body(method) {
         return Ok(AskBody::Bytes(bytes::Bytes::new()));
@@ -90,7 +92,7 @@ async fn replayable(
         ProxyRequestBody::Raw(EgressBody::Bytes(bytes)) => Ok(AskBody::Bytes(bytes)),
         ProxyRequestBody::Raw(EgressBody::Stream { length, body }) => {
             let too_large = length.is_some_and(|length| length > limits::PROXY_REPLAY_BYTES as u64);
-            if retries == 0 || too_large {
+            if !is_kept || too_large {
                 return Ok(AskBody::Stream(Some(EgressBody::Stream { length, body })));
             }
             let (start, whole, body) = body

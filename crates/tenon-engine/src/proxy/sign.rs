@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use serde_json::Value;
 use tenon_core::{Timestamp, auth::AuthMode};
-use tenon_providers::{AwsCredentials, Provider, SigV4};
+use tenon_providers::{AwsCredentials, Provider, SigV4, SignedBody};
 use url::Url;
 
 use super::{auth::Auth, headers::put, send::ProxyError};
@@ -13,7 +13,8 @@ use crate::auth::sign::oauth1::{self, SignatureMethod};
 pub(super) struct Unsigned<'a> {
     pub(super) method: &'a str,
     pub(super) url: &'a Url,
-    pub(super) body: &'a [u8],
+    /// Nothing for one that is streamed.
+    pub(super) body: Option<&'a [u8]>,
     pub(super) nonce: &'a str,
     pub(super) now: Timestamp,
 }
@@ -84,7 +85,7 @@ fn oauth(
             .starts_with(b"application/x-www-form-urlencoded")
     });
     let form: Vec<(String, String)> = if is_form {
-        url::form_urlencoded::parse(request.body)
+        url::form_urlencoded::parse(request.body.unwrap_or_default())
             .into_owned()
             .collect()
     } else {
@@ -122,6 +123,15 @@ fn aws(auth: &Auth<'_>, request: &Unsigned<'_>, headers: &mut HeaderMap) -> Resu
             "AWS_SIGV4 without keys, region or service",
         ));
     };
+    let body = match request.body {
+        Some(bytes) => SignedBody::Whole(bytes),
+        None if service == "s3" => SignedBody::Unsigned,
+        None => {
+            return Err(ProxyError::Body(
+                "it is too large to be signed; only S3 takes streams".to_owned(),
+            ));
+        }
+    };
     let host = match (request.url.host_str(), request.url.port()) {
         (Some(host), Some(port)) => format!("{host}:{port}"),
         (host, _) => host.unwrap_or_default().to_owned(),
@@ -139,7 +149,7 @@ fn aws(auth: &Auth<'_>, request: &Unsigned<'_>, headers: &mut HeaderMap) -> Resu
         path: request.url.path(),
         query: request.url.query().unwrap_or_default(),
         headers: &[],
-        body: request.body,
+        body,
         now: request.now,
     };
     let content_sha256 = unsigned.content_sha256();

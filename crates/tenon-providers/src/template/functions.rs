@@ -9,7 +9,7 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{Context, fill, parse, value};
-use crate::sigv4::{AwsCredentials, SigV4};
+use crate::sigv4::{AwsCredentials, SigV4, SignedBody};
 
 /// Whether `name(…)` is a call; anything else in `${…}` is a variable.
 pub(super) fn is_known(name: &str) -> bool {
@@ -121,7 +121,7 @@ fn aws_sigv4(arguments: &str, context: &Context<'_>) -> Option<String> {
         path: request.path,
         query: request.query,
         headers: &headers,
-        body: request.body,
+        body: SignedBody::Whole(request.body),
         now: context.now,
     };
     Some(signed.authorization())

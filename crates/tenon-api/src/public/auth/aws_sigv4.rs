@@ -17,6 +17,7 @@ pub(super) async fn connect(
     let given = members(&body, |object| {
         object.required("role_arn").text().min(1).max(2048).take();
         object.optional("region").text().max(64).get();
+        object.optional("type").one_of(&["AWS_SIGV4"]);
         object.strict();
     })?;
     let posted = Posted {

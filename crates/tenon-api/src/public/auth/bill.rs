@@ -18,6 +18,7 @@ pub(super) async fn connect(
         for name in ["username", "password", "organization_id", "dev_key"] {
             object.required(name).text().min(1).max(4096).take();
         }
+        object.optional("type").one_of(&["BILL"]);
         object.strict();
     })?;
     let posted = Posted {

@@ -103,6 +103,7 @@ fn no_token(failure: &TokenFailure, mode: AuthMode) -> ApiError {
         (AuthMode::TwoStep, _) => ErrorCode::TwoStepCredentialsFetchError,
         (_, "unsupported_signature_protocol") => ErrorCode::UnsupportedSignatureProtocol,
         (AuthMode::Jwt | AuthMode::Signature, _) => ErrorCode::SignatureTokenGenerationError,
+        (AuthMode::AwsSigV4, cause) => aws_code(cause),
         (_, _) => ErrorCode::RequestTokenExternalError,
     };
     let payload = match (mode, &failure.body) {
@@ -112,5 +113,22 @@ fn no_token(failure: &TokenFailure, mode: AuthMode) -> ApiError {
         }
         (_, _) => failure.reason.clone(),
     };
-    ApiError::old(StatusCode::BAD_REQUEST, code, failure).payload(payload.into())
+    let status = match code {
+        ErrorCode::AwsSigv4StsRequestFailed => StatusCode::BAD_GATEWAY,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    ApiError::old(status, code, failure).payload(payload.into())
+}
+
+fn aws_code(cause: &str) -> ErrorCode {
+    match cause {
+        "missing_aws_sigv4_config" => ErrorCode::MissingAwsSigv4Config,
+        "missing_aws_sigv4_service" => ErrorCode::MissingAwsSigv4Service,
+        "missing_aws_sigv4_sts_endpoint" => ErrorCode::MissingAwsSigv4StsEndpoint,
+        "missing_aws_sigv4_builtin_credentials" => ErrorCode::MissingAwsSigv4BuiltinCredentials,
+        "missing_aws_sigv4_region" => ErrorCode::MissingAwsSigv4Region,
+        "missing_aws_sigv4_role_arn" => ErrorCode::MissingAwsSigv4RoleArn,
+        "invalid_aws_sigv4_config" => ErrorCode::InvalidAwsSigv4Config,
+        _ => ErrorCode::AwsSigv4StsRequestFailed,
+    }
 }

@@ -3,6 +3,7 @@
 //! [`issue`] takes what a person gave, [`renew`] what is stored. Nothing here is stored or announced.
 
 mod app;
+pub mod aws;
 mod bill;
 mod client_credentials;
 mod jwt;
@@ -10,6 +11,7 @@ mod oauth2;
 mod signature;
 mod two_step;
 mod vars;
+mod xml;
 
 use serde_json::{Map, Value};
 use tenon_core::{
@@ -67,12 +69,12 @@ pub fn is_renewable(mode: AuthMode, credentials: &CredentialsJson) -> bool {
         | AuthMode::Jwt
         | AuthMode::Signature
         | AuthMode::Bill
+        | AuthMode::AwsSigV4
         | AuthMode::App => true,
         AuthMode::OAuth1
         | AuthMode::ApiKey
         | AuthMode::Basic
         | AuthMode::Tba
-        | AuthMode::AwsSigV4
         | AuthMode::Custom
         | AuthMode::AppStore
         | AuthMode::Tableau
@@ -100,12 +102,12 @@ pub async fn issue(
         AuthMode::Signature => signature::issue(party, given),
         AuthMode::Bill => bill::issue(party, given).await,
         AuthMode::App => app::issue(party, given).await,
+        AuthMode::AwsSigV4 => aws::issue(party, given).await,
         AuthMode::OAuth1
         | AuthMode::OAuth2
         | AuthMode::ApiKey
         | AuthMode::Basic
         | AuthMode::Tba
-        | AuthMode::AwsSigV4
         | AuthMode::Custom
         | AuthMode::AppStore
         | AuthMode::Tableau

@@ -1,7 +1,6 @@
 //! Token requests made of what the end user entered, in one or more steps (auth-and-proxy.md, 6.4).
 
 mod assertion;
-mod xml;
 
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tenon_providers::{
     BodyFormat, ExpirationStrategy, Provider, TokenRequestMethod, TokenResponse, template,
 };
 
-use super::{Issued, Party, Vars, jwt, text};
+use super::{Issued, Party, Vars, jwt, text, xml};
 use crate::auth::{
     oauth2::{expiry, token},
     request::{self, Answer, TokenFailure, TokenRequest},
