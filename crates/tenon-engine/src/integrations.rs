@@ -9,7 +9,7 @@ use tenon_core::{
     auth::AuthMode,
     names::{EnvironmentPk, IntegrationPk},
 };
-use tenon_providers::Provider;
+use tenon_providers::{ClientRegistration, Provider};
 use tenon_store::{
     StoreError, Tx,
     integrations::{IntegrationRow, IntegrationSecrets},
@@ -18,7 +18,9 @@ use tenon_store::{
 pub use config::ConfigError;
 
 use crate::{
-    Engine, connections,
+    Engine,
+    auth::{flow, mcp, request::TokenFailure},
+    connections,
     operations::{NewOperation, OperationKind, OperationState},
     work,
 };
@@ -36,6 +38,13 @@ pub enum IntegrationCredentials {
         client_secret: Secret,
         scopes: Option<String>,
         webhook_secret: Option<Secret>,
+    },
+    /// `MCP_OAUTH2` and `MCP_OAUTH2_GENERIC`: registered by the owner instead of by us; most have no secret.
+    Mcp {
+        mode: AuthMode,
+        client_id: String,
+        client_secret: Option<Secret>,
+        scopes: Option<String>,
     },
     App {
         app_id: String,
@@ -55,7 +64,7 @@ impl IntegrationCredentials {
     /// The auth mode that they are for.
     pub const fn mode(&self) -> AuthMode {
         match self {
-            Self::Client { mode, .. } => *mode,
+            Self::Client { mode, .. } | Self::Mcp { mode, .. } => *mode,
             Self::App { .. } => AuthMode::App,
             Self::Custom { .. } => AuthMode::Custom,
         }
@@ -105,6 +114,8 @@ pub enum IntegrationError {
     CustomNotTaken,
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("the provider did not register a client for this integration: {0}")]
+    Registration(#[source] TokenFailure),
     #[error("store failed while changing an integration")]
     Store(#[from] StoreError),
 }
@@ -152,6 +163,7 @@ pub async fn create(
         row.secrets.custom = Secret::new(custom);
     }
     set_config(&mut row, &provider, config);
+    register_client(engine, &provider, &mut row).await?;
     let inner = engine.clone();
     let key = row.unique_key.clone();
     let stored = engine
@@ -170,6 +182,38 @@ pub async fn create(
         })
         .await;
     taken_if_unique(stored, &key)
+}
+
+/// Makes us known to a provider that registers clients, where the owner has not done so.
+async fn register_client(
+    engine: &Engine,
+    provider: &Provider,
+    row: &mut IntegrationRow,
+) -> Result<(), IntegrationError> {
+    let is_registered_here = provider.auth_mode == AuthMode::McpOAuth2
+        && provider.client_registration == Some(ClientRegistration::Dynamic);
+    if !is_registered_here || row.client_id.is_some() {
+        return Ok(());
+    }
+    let reader = engine.reader();
+    if reader
+        .find_integration(row.environment, &row.unique_key)
+        .await?
+        .is_some()
+    {
+        return Err(IntegrationError::KeyTaken(row.unique_key.clone()));
+    }
+    let environment = reader.find_environment(row.environment).await?;
+    let environment = environment.ok_or(StoreError::Missing {
+        statement: "environment of an integration",
+    })?;
+    let callback_url = flow::callback_url(engine, environment.callback_url.as_deref());
+    let client = mcp::at_provider(engine, &environment, provider, &callback_url)
+        .await
+        .map_err(IntegrationError::Registration)?;
+    row.client_id = Some(client.id);
+    row.secrets.client_secret = client.secret;
+    Ok(())
 }
 
 /// Changes an integration.
@@ -257,7 +301,11 @@ pub const fn needs_credentials(mode: AuthMode) -> bool {
 
 /// Whether an integration of this auth mode takes credentials at all.
 pub const fn takes_credentials(mode: AuthMode) -> bool {
-    needs_credentials(mode) || matches!(mode, AuthMode::Tba)
+    needs_credentials(mode)
+        || matches!(
+            mode,
+            AuthMode::Tba | AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic
+        )
 }
 
 fn check_credentials(
@@ -325,6 +373,16 @@ fn set_credentials(row: &mut IntegrationRow, credentials: IntegrationCredentials
                 custom.insert(WEBHOOK_SECRET.to_owned(), secret.into_exposed().into());
                 row.secrets.custom = Secret::new(custom);
             }
+        }
+        IntegrationCredentials::Mcp {
+            client_id,
+            client_secret,
+            scopes,
+            ..
+        } => {
+            row.client_id = Some(client_id);
+            row.secrets.client_secret = client_secret;
+            row.scopes = scopes.or_else(|| row.scopes.take());
         }
         IntegrationCredentials::App {
             app_id,
@@ -423,6 +481,12 @@ pub fn shown_credentials(mode: AuthMode, integration: &IntegrationRow) -> Option
             "app_id": secrets.app_id,
             "private_key": pem,
             "app_link": integration.app_link,
+        }),
+        AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic => json!({
+            "type": mode,
+            "client_id": integration.client_id,
+            "client_secret": text(&secrets.client_secret),
+            "scopes": integration.scopes,
         }),
         _ => json!({
             "type": mode,

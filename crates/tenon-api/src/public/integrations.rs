@@ -45,6 +45,11 @@ impl From<IntegrationError> for ApiError {
             | IntegrationError::Config(_) => {
                 Self::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidBody, &error)
             }
+            IntegrationError::Registration(_) => Self::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::RequestTokenExternalError,
+                &error,
+            ),
             IntegrationError::Store(_) => Self::internal(&error),
         }
     }

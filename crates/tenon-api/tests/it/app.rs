@@ -58,6 +58,8 @@ pub(crate) struct TestApp {
 pub(crate) struct Wishes {
     /// Address of a fake upstream, `http://127.0.0.1:<port>`.
     pub(crate) upstream: Option<String>,
+    /// Its address for the world, where it is not the usual one.
+    pub(crate) public_url: Option<String>,
     pub(crate) rate_limit_per_minute: Option<u32>,
     pub(crate) webhook_rate_limit_per_minute: Option<u32>,
 }
@@ -97,7 +99,7 @@ impl TestApp {
             runner: Arc::new(functions.clone()),
             operations: OperationLog::new(store.ids.clone(), clock.shared(), Messages::none()),
             settings: Settings {
-                public_url: PUBLIC_URL.to_owned(),
+                public_url: wishes.public_url.unwrap_or_else(|| PUBLIC_URL.to_owned()),
                 connect_url: CONNECT_URL.to_owned(),
                 rate_limit_per_minute: wishes.rate_limit_per_minute,
                 webhook_rate_limit_per_minute: wishes.webhook_rate_limit_per_minute,

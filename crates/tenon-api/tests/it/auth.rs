@@ -3,6 +3,7 @@
 mod aws;
 mod direct;
 mod flows;
+mod mcp;
 mod refresh;
 mod socket;
 

@@ -8,6 +8,7 @@ pub mod direct;
 pub mod entrance;
 pub mod flow;
 pub mod issue;
+pub mod mcp;
 pub mod oauth2;
 pub mod refresh;
 pub mod refresher;

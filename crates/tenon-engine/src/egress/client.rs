@@ -132,6 +132,11 @@ impl Egress {
         }
     }
 
+    /// Whether loopback is open: somebody develops on this machine.
+    pub fn opens_loopback(&self) -> bool {
+        self.0.policy.allow_loopback
+    }
+
     /// Whether the guard lets this URL through now: scheme, host and every resolved address. For checks when a URL is
     /// saved; [`Egress::send`] checks again.
     pub async fn check(&self, url: &Url) -> Result<(), EgressError> {

@@ -105,6 +105,14 @@ fn own_base<'a>(
     if let Some(own) = own.and_then(Value::as_str).filter(|text| !text.is_empty()) {
         return Ok(Cow::Borrowed(own));
     }
+    // An MCP server that a person named is where requests go, unless the entry knows better.
+    let server = auth.connection_config.get("mcp_server_url");
+    if auth.mode == AuthMode::McpOAuth2Generic
+        && provider.base_url().is_none()
+        && let Some(server) = server.and_then(Value::as_str)
+    {
+        return Ok(Cow::Borrowed(server));
+    }
     let template = provider
         .base_url()
         .filter(|template| !template.is_empty())

@@ -18,6 +18,7 @@ pub(super) fn checked(field: Field<'_>) -> Option<IntegrationCredentials> {
     let mode = kind.and_then(AuthMode::parse);
     let credentials = match mode {
         Some(mode @ (AuthMode::OAuth1 | AuthMode::OAuth2 | AuthMode::Tba)) => client(mode, &object),
+        Some(mode @ (AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic)) => mcp(mode, &object),
         Some(AuthMode::App) => app(&object),
         Some(AuthMode::Custom) => custom(&object),
         _ => {
@@ -41,6 +42,20 @@ fn client(mode: AuthMode, object: &Object<'_>) -> IntegrationCredentials {
             .max(255)
             .get()
             .map(Secret::new),
+    }
+}
+
+fn mcp(mode: AuthMode, object: &Object<'_>) -> IntegrationCredentials {
+    IntegrationCredentials::Mcp {
+        mode,
+        client_id: object.required("client_id").text().min(1).max(8_192).take(),
+        client_secret: object
+            .optional("client_secret")
+            .text()
+            .min(1)
+            .get()
+            .map(Secret::new),
+        scopes: scopes(object.optional("scopes")),
     }
 }
 

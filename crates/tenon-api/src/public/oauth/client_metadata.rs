@@ -1,10 +1,23 @@
 //! The document that says who we are, for servers that take a URL as client id.
 
-use axum::http::StatusCode;
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use tenon_engine::auth::mcp::document;
 
-use crate::{ApiError, ErrorCode};
+use crate::{ApiError, App, ErrorCode, UriParams};
 
-/// `GET /oauth/client-metadata/{environment}/{key}`: no client of ours identifies itself by a document yet.
-pub(super) async fn get() -> ApiError {
-    ApiError::bare(StatusCode::NOT_FOUND, ErrorCode::FeatureDisabled)
+/// How long servers may remember it.
+const CACHED: &str = "public, max-age=300";
+
+/// `GET /oauth/client-metadata/{environment}/{key}`
+pub(super) async fn get(State(app): State<App>, uri: UriParams) -> Result<Response, ApiError> {
+    let (environment, key) = (uri.get("environment"), uri.integration_key("key")?);
+    let found = document::find(&app.engine, environment, key).await?;
+    let document =
+        found.ok_or_else(|| ApiError::bare(StatusCode::NOT_FOUND, ErrorCode::NotFound))?;
+    Ok(([(header::CACHE_CONTROL, CACHED)], Json(document)).into_response())
 }

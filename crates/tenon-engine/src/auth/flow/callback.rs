@@ -233,7 +233,7 @@ async fn obtain(
         )
     };
     match pending.mode {
-        AuthMode::OAuth2 | AuthMode::McpOAuth2 => {
+        AuthMode::OAuth2 | AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic => {
             let name = party
                 .provider
                 .authorization_code_param_in_callback
@@ -269,10 +269,7 @@ async fn exchange(
     pending: &Pending,
     code: &str,
 ) -> Result<Issued, crate::auth::request::TokenFailure> {
-    let own = pending.client.as_ref().map(|own| Client {
-        id: own.id.clone(),
-        secret: own.secret.clone(),
-    });
+    let own = pending.client.clone().map(Client::from);
     let grant = CodeGrant {
         exchange: CodeExchange {
             code,

@@ -11,7 +11,11 @@ use tenon_core::{
 };
 use tenon_store::{SealContext, StoreError, Tx, auth::PendingAuthRow};
 
-use crate::{Engine, auth::sockets, operations::OperationState};
+use crate::{
+    Engine,
+    auth::{oauth2::Client, sockets},
+    operations::OperationState,
+};
 
 /// How long a person may take at the provider: password managers, second factors, approvals by somebody else. The
 /// cookie of the flow lives as long.
@@ -48,6 +52,24 @@ pub(super) struct Pending {
 pub(super) struct OwnClient {
     pub id: String,
     pub secret: Option<Secret>,
+}
+
+impl From<OwnClient> for Client {
+    fn from(own: OwnClient) -> Self {
+        Self {
+            id: own.id,
+            secret: own.secret,
+        }
+    }
+}
+
+impl From<Client> for OwnClient {
+    fn from(client: Client) -> Self {
+        Self {
+            id: client.id,
+            secret: client.secret,
+        }
+    }
 }
 
 /// A flow that came back.

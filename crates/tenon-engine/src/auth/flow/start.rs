@@ -15,7 +15,9 @@ use crate::{
     auth::{
         entrance::{Entrance, EntranceError, Visitor},
         issue::{Party, Vars},
+        mcp,
         oauth2::{
+            Client,
             authorize::{self, Authorize},
             pkce,
         },
@@ -155,8 +157,20 @@ async fn begin(
     let state = engine.ids.uuid4().to_string();
     let callback_url = callback_url(engine, entrance.environment.callback_url.as_deref());
     let (own, refresh_token) = take_overrides(&mut entrance.connection_config, start.overrides);
+    let own = match entrance.provider.auth_mode {
+        AuthMode::McpOAuth2Generic => {
+            let given = own.map(Client::from);
+            let client = mcp::prepare(engine, &mut entrance, given, &callback_url).await?;
+            Some(OwnClient::from(client))
+        }
+        AuthMode::McpOAuth2 if own.is_none() => {
+            let client = mcp::known(engine, &mut entrance, &callback_url).await?;
+            client.map(OwnClient::from)
+        }
+        _ => own,
+    };
     let way = match entrance.provider.auth_mode {
-        AuthMode::OAuth2 | AuthMode::McpOAuth2 => {
+        AuthMode::OAuth2 | AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic => {
             oauth2(engine, &entrance, own.as_ref(), &state, &callback_url)?
         }
         AuthMode::OAuth1 => oauth1::begin(engine, &entrance, &state, &callback_url).await?,
@@ -267,7 +281,7 @@ fn oauth2(
     check_grant_type(provider)?;
     let vars = Vars::new(&party(engine, entrance));
     check_parameters(provider, &vars)?;
-    let is_mcp = provider.auth_mode == AuthMode::McpOAuth2;
+    let is_mcp = is_public(provider);
     let verifier = (is_mcp || !provider.disable_pkce).then(|| pkce::verifier(&engine.ids));
     let challenge = verifier.as_deref().map(pkce::challenge);
     let scopes = match &entrance.scopes_override {
@@ -300,8 +314,7 @@ fn client_id(entrance: &Entrance, own: Option<&OwnClient>) -> Result<String, Flo
         return Ok(own.id.clone());
     }
     let integration = &entrance.integration;
-    let is_public = entrance.provider.auth_mode == AuthMode::McpOAuth2;
-    let has_secret = is_public || integration.secrets.client_secret.is_some();
+    let has_secret = is_public(&entrance.provider) || integration.secrets.client_secret.is_some();
     integration
         .client_id
         .clone()
@@ -315,6 +328,14 @@ fn client_id(entrance: &Entrance, own: Option<&OwnClient>) -> Result<String, Flo
                 ),
             )
         })
+}
+
+/// Whether a client needs no secret: what proves it is the verifier, which is never left out then.
+const fn is_public(provider: &Provider) -> bool {
+    matches!(
+        provider.auth_mode,
+        AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic
+    )
 }
 
 fn check_grant_type(provider: &Provider) -> Result<(), FlowError> {

@@ -5,6 +5,7 @@ use tenon_core::{Secret, auth::CredentialsJson};
 
 use super::{Issued, Party, Vars, text};
 use crate::auth::{
+    mcp,
     oauth2::{
         Client,
         token::{self, CodeExchange},
@@ -24,6 +25,11 @@ pub struct CodeGrant<'a> {
 
 /// Turns a code into credentials.
 pub async fn exchange(party: Party<'_>, grant: &CodeGrant<'_>) -> Result<Issued, TokenFailure> {
+    let served = mcp::served(&party)?;
+    let party = Party {
+        provider: served.as_ref().unwrap_or(party.provider),
+        ..party
+    };
     let client = match grant.client_override {
         Some(client) => client.clone(),
         None => integration_client(&party)?,
@@ -60,6 +66,11 @@ pub(super) async fn renew(
             "the connection has no refresh token",
         )
     })?;
+    let served = mcp::served(&party)?;
+    let party = Party {
+        provider: served.as_ref().unwrap_or(party.provider),
+        ..party
+    };
     let client = match stored_client(stored) {
         Some(client) => client,
         None => integration_client(&party)?,
