@@ -17,6 +17,11 @@ pub(super) fn dynamic_variable(request: usize) -> String {
     format!("__tenon_dynamic_{request}")
 }
 
+/// Name of the function that a `require` of a package became.
+pub(super) fn required_variable(request: usize) -> String {
+    format!("__tenon_require_{request}")
+}
+
 /// What an imported name stands for.
 #[derive(Clone, Debug)]
 pub(super) enum Binding {

@@ -10,9 +10,9 @@ use super::{
     diagnostic::{CompileError, Diagnostic},
     entry::Entry,
     files::Files,
-    graph::{Graph, Loaded},
-    imports::{self, Import},
+    graph::{Graph, Loaded, Target},
     module::Module,
+    packages,
     rewrite::RequestKind,
     source_map::{Mapping, SourceMap},
 };
@@ -108,7 +108,16 @@ impl Graph {
 
     fn print(&self) -> String {
         let mut printer = Printer::default();
-        printer.text(PRELUDE);
+        if self.modules.iter().any(Loaded::is_raw) {
+            // Not strict as a whole: files of packages decide for themselves.
+            let strict = "\"use strict\";\n";
+            printer.text(PRELUDE.strip_prefix(strict).unwrap_or(PRELUDE));
+        } else {
+            printer.text(PRELUDE);
+        }
+        if self.modules.iter().any(is_of_package) {
+            printer.text(PACKAGES);
+        }
         printer.text("const __tenon_modules = [\n");
         for (index, loaded) in self.modules.iter().enumerate() {
             let source = u32::try_from(index).unwrap_or(u32::MAX);
@@ -117,20 +126,7 @@ impl Graph {
                 loaded.path().replace(['\n', '\r'], " ")
             ));
             printer.text("function (module, exports) {\n");
-            match loaded {
-                Loaded::Json { text, .. } => {
-                    printer.text(&format!(
-                        "module.exports = __tenon_interop(JSON.parse({text}));\n"
-                    ));
-                }
-                Loaded::Code { module, targets } => {
-                    printer.text(&head(module, targets));
-                    printer.mapped(&module.code, &module.mappings, source);
-                    if module.common_js {
-                        printer.text("module.exports = __tenon_interop(module.exports);\n");
-                    }
-                }
-            }
+            self.print_module(loaded, source, &mut printer);
             printer.text("},\n");
         }
         printer.text("];\nmodule.exports = __tenon_load(0);\n");
@@ -145,51 +141,130 @@ impl Graph {
         printer.text.push_str(&map.to_comment());
         printer.text
     }
+
+    fn print_module(&self, loaded: &Loaded, source: u32, printer: &mut Printer) {
+        match loaded {
+            Loaded::Json { text, .. } if loaded.is_raw() => {
+                printer.text(&format!("module.exports = JSON.parse({text});\n"));
+            }
+            Loaded::Json { text, .. } => {
+                printer.text(&format!(
+                    "module.exports = __tenon_interop(JSON.parse({text}));\n"
+                ));
+            }
+            Loaded::Code { module, .. } if loaded.is_raw() => {
+                printer.text(&self.head(loaded));
+                printer.text("(function (module, exports) {\n");
+                printer.mapped(&module.code, &module.mappings, source);
+                printer.text("}).call(exports, module, exports);\n");
+            }
+            Loaded::Code { module, .. } => {
+                printer.text(&self.head(loaded));
+                printer.mapped(&module.code, &module.mappings, source);
+                if module.common_js {
+                    printer.text("module.exports = __tenon_interop(module.exports);\n");
+                }
+            }
+        }
+    }
+
+    /// The first lines of a module function: exports as getters, then the imports in order.
+    fn head(&self, loaded: &Loaded) -> String {
+        let Loaded::Code {
+            module, targets, ..
+        } = loaded
+        else {
+            return String::new();
+        };
+        let mut text = String::new();
+        if !loaded.is_raw() {
+            text.push_str("\"use strict\";\n");
+        }
+        if !module.common_js {
+            text.push_str("__tenon_exports(exports, {");
+            for (name, expression) in &module.exports {
+                let name = Value::from(name.as_str());
+                // `__proto__` in brackets is a property like others.
+                write!(text, " [{name}]: () => {expression},")
+                    .expect("writing to a String never fails");
+            }
+            text.push_str(" });\n");
+        }
+        for name in &module.globals {
+            writeln!(text, "const {name} = __tenon_globals.{name};")
+                .expect("writing to a String never fails");
+        }
+        for (index, (request, target)) in module.requests.iter().zip(targets).enumerate() {
+            let load = self.expression_that_loads(loaded, request.kind, target);
+            let line = match request.kind {
+                RequestKind::Static => format!("const {} = {load};\n", binding::variable(index)),
+                RequestKind::Dynamic => format!(
+                    "const {} = async () => __tenon_interop({load});\n",
+                    binding::dynamic_variable(index)
+                ),
+                RequestKind::Require { .. } => format!(
+                    "const {} = () => {load};\n",
+                    binding::required_variable(index)
+                ),
+            };
+            text.push_str(&line);
+            let default = binding::default_variable(index);
+            let followed = matches!(target, Target::Bundled(_)) && !module.of_package;
+            if !followed && uses(module, &default) {
+                let variable = binding::variable(index);
+                writeln!(text, "const {default} = __tenon_default({variable});")
+                    .expect("writing to a String never fails");
+            }
+        }
+        for request in &module.passed_on {
+            writeln!(
+                text,
+                "__tenon_pass_on(exports, {});",
+                binding::variable(*request)
+            )
+            .expect("writing to a String never fails");
+        }
+        text
+    }
+
+    /// The expression that loads what a request leads to.
+    fn expression_that_loads(
+        &self,
+        importer: &Loaded,
+        kind: RequestKind,
+        target: &Target,
+    ) -> String {
+        let load = match target {
+            Target::Bundled(index) => format!("__tenon_load({index})"),
+            Target::Offered(name) => format!("require({})", Value::from(*name)),
+            Target::Sdk => "__tenon_sdk".to_owned(),
+            Target::Nothing => "({})".to_owned(),
+            Target::Missing(name) => {
+                format!("__tenon_missing({})", Value::from(name.as_str()))
+            }
+        };
+        let raw = match target {
+            Target::Bundled(index) => self.modules[*index].is_raw(),
+            Target::Nothing => true,
+            Target::Offered(_) | Target::Sdk | Target::Missing(_) => false,
+        };
+        let Loaded::Code {
+            declares_modules, ..
+        } = importer
+        else {
+            return load;
+        };
+        match kind {
+            RequestKind::Static | RequestKind::Dynamic if raw => {
+                format!("__tenon_from_package({load}, {declares_modules})")
+            }
+            _ => load,
+        }
+    }
 }
 
-/// The first lines of a module function: exports as getters, then the imports in order.
-fn head(module: &Module, targets: &[Option<usize>]) -> String {
-    let mut text = String::from("\"use strict\";\n");
-    if !module.common_js {
-        text.push_str("__tenon_exports(exports, {");
-        for (name, expression) in &module.exports {
-            let name = Value::from(name.as_str());
-            // `__proto__` in brackets is a property like others.
-            write!(text, " [{name}]: () => {expression},")
-                .expect("writing to a String never fails");
-        }
-        text.push_str(" });\n");
-    }
-    for (index, (request, target)) in module.requests.iter().zip(targets).enumerate() {
-        let load = match (target, imports::judge(&request.specifier)) {
-            (Some(target), _) => format!("__tenon_load({target})"),
-            (None, Import::Offered(name)) => format!("require({})", Value::from(name)),
-            (None, _) => "__tenon_sdk".to_owned(),
-        };
-        let line = match request.kind {
-            RequestKind::Static => format!("const {} = {load};\n", binding::variable(index)),
-            RequestKind::Dynamic => format!(
-                "const {} = async () => __tenon_interop({load});\n",
-                binding::dynamic_variable(index)
-            ),
-        };
-        text.push_str(&line);
-        let default = binding::default_variable(index);
-        if target.is_none() && uses(module, &default) {
-            let variable = binding::variable(index);
-            writeln!(text, "const {default} = __tenon_default({variable});")
-                .expect("writing to a String never fails");
-        }
-    }
-    for request in &module.passed_on {
-        writeln!(
-            text,
-            "__tenon_pass_on(exports, {});",
-            binding::variable(*request)
-        )
-        .expect("writing to a String never fails");
-    }
-    text
+fn is_of_package(loaded: &Loaded) -> bool {
+    packages::owner(loaded.path()).is_some()
 }
 
 fn uses(module: &Module, name: &str) -> bool {
@@ -230,3 +305,6 @@ impl Printer {
 
 /// What every bundle starts with: a loader that knows cycles, and the SDK's wrappers, so that the bundle stands alone.
 const PRELUDE: &str = include_str!("prelude.js");
+
+/// What bundles with packages have besides.
+const PACKAGES: &str = include_str!("packages.js");

@@ -13,6 +13,11 @@ pub trait Files: Send + Sync {
 
     /// Whether there is such a file.
     fn is_file(&self, path: &str) -> bool;
+
+    /// The same place without links on the way to it; an error if it lies outside the project.
+    fn real(&self, path: &str) -> io::Result<String> {
+        Ok(path.to_owned())
+    }
 }
 
 /// Files of a folder.
@@ -42,6 +47,18 @@ impl Files for Disk {
 
     fn is_file(&self, path: &str) -> bool {
         self.root.join(path).is_file()
+    }
+
+    fn real(&self, path: &str) -> io::Result<String> {
+        let root = self.root.canonicalize()?;
+        let place = root.join(path).canonicalize()?;
+        let inside = place
+            .strip_prefix(&root)
+            .map_err(|_| io::Error::other("it lies outside the project"))?;
+        let parts = inside.iter().map(|part| part.to_str());
+        let parts: Option<Vec<_>> = parts.collect();
+        let parts = parts.ok_or_else(|| io::Error::other("its name is not UTF-8"))?;
+        Ok(parts.join("/"))
     }
 }
 

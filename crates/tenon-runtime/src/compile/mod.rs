@@ -19,6 +19,8 @@ mod checks;
 mod entry;
 mod graph;
 mod module;
+mod origin;
+mod packages;
 mod resolve;
 mod rewrite;
 

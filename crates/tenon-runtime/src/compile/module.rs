@@ -6,7 +6,7 @@ use super::{
     checks,
     diagnostic::{CompileError, Diagnostic},
     entry::{self, Entry},
-    rewrite,
+    rewrite::{self, Dialect},
     source_map::Mapping,
 };
 use oxc::{
@@ -36,6 +36,10 @@ pub(super) struct Module {
     pub(super) passed_on: Vec<usize>,
     /// Whether the file speaks `CommonJS`: no import or export anywhere.
     pub(super) common_js: bool,
+    /// Whether it belongs to a package.
+    pub(super) of_package: bool,
+    /// Names of Node that it takes for global.
+    pub(super) globals: Vec<&'static str>,
     /// What is worth a word but no error.
     pub(super) warnings: Vec<Diagnostic>,
 }
@@ -47,6 +51,8 @@ pub(super) enum Role {
     Entry,
     /// Something it imports.
     Dependency,
+    /// A file of a package; by its own account in the language's own modules or not.
+    Package { declares_modules: bool },
 }
 
 /// Compiles one TypeScript or JavaScript file.
@@ -56,13 +62,13 @@ pub(super) fn compile(
     role: Role,
 ) -> Result<(Module, Option<Entry>), CompileError> {
     let allocator = Allocator::default();
-    let source_type = source_type(path);
+    let source_type = source_type(path, source, role);
     let parsed = Parser::new(&allocator, source, source_type).parse();
     check(path, source, parsed.diagnostics.errors())?;
     let mut program = parsed.program;
     let entry = match role {
         Role::Entry => Some(entry::entry(path, source, &program)?),
-        Role::Dependency => None,
+        Role::Dependency | Role::Package { .. } => None,
     };
 
     let semantic = SemanticBuilder::new()
@@ -83,7 +89,12 @@ pub(super) fn compile(
         .build_with_scoping(semantic.semantic.into_scoping(), &mut program);
     check(path, source, transformed.diagnostics.errors())?;
 
-    let rewritten = rewrite::rewrite(path, source, &allocator, &mut program)?;
+    let dialect = match role {
+        Role::Entry | Role::Dependency => Dialect::Project,
+        Role::Package { .. } if source_type.is_module() => Dialect::PackageModule,
+        Role::Package { .. } => Dialect::PackageCommonJs,
+    };
+    let rewritten = rewrite::rewrite(path, source, dialect, &allocator, &mut program)?;
     let printed = Codegen::new()
         .with_options(CodegenOptions {
             comments: CommentOptions::disabled(),
@@ -102,6 +113,10 @@ pub(super) fn compile(
             })
             .collect()
     });
+    let mappings = match dialect {
+        Dialect::Project => mappings,
+        Dialect::PackageModule | Dialect::PackageCommonJs => first_of_each_line(mappings),
+    };
     let module = Module {
         path: path.to_owned(),
         code: printed.code,
@@ -110,18 +125,49 @@ pub(super) fn compile(
         exports: rewritten.exports,
         passed_on: rewritten.passed_on,
         common_js: rewritten.common_js,
+        of_package: dialect != Dialect::Project,
+        globals: rewritten.globals,
         warnings: findings.warnings,
     };
     Ok((module, entry))
 }
 
-fn source_type(path: &str) -> SourceType {
+/// A line is enough to find a place in a package, and a tenth of the map.
+fn first_of_each_line(mut mappings: Vec<Mapping>) -> Vec<Mapping> {
+    mappings.dedup_by_key(|mapping| mapping.line);
+    mappings
+}
+
+fn source_type(path: &str, source: &str, role: Role) -> SourceType {
+    if let Role::Package { declares_modules } = role {
+        return package_source_type(path, source, declares_modules);
+    }
     if path.ends_with(".cjs") || path.ends_with(".cts") {
         return SourceType::from_path(path).unwrap_or_default();
     }
     SourceType::from_path(path)
         .unwrap_or_else(|_| SourceType::ts())
         .with_module(true)
+}
+
+/// Many packages have import statements in files that Node would take for `CommonJS`: what a file holds decides.
+fn package_source_type(path: &str, source: &str, declares_modules: bool) -> SourceType {
+    let written = SourceType::from_path(path).unwrap_or_default();
+    let language = if written.is_typescript() {
+        SourceType::ts()
+    } else {
+        SourceType::mjs()
+    };
+    if declares_modules {
+        return language;
+    }
+    let allocator = Allocator::default();
+    let guess = Parser::new(&allocator, source, language.with_unambiguous(true)).parse();
+    if guess.program.source_type.is_module() && !path.ends_with(".cjs") {
+        language
+    } else {
+        language.with_commonjs(true)
+    }
 }
 
 /// Complaints of the parser in our form.

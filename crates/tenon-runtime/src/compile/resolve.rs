@@ -44,7 +44,7 @@ fn candidates(path: &str) -> Vec<String> {
 }
 
 /// Joins and removes `.` and `..`; what leaves the project keeps its leading `..`.
-fn join(folder: &str, relative: &str) -> String {
+pub(super) fn join(folder: &str, relative: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in folder.split('/').chain(relative.split('/')) {
         match part {

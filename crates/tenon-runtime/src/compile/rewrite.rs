@@ -3,6 +3,9 @@
 //! Every use of an imported name becomes a property of the imported module (`__tenon_import_0.name`), read at the time
 //! of use: so cyclic imports see each other's later values, as the language says.
 
+mod production;
+mod require;
+
 use std::collections::HashMap;
 
 use oxc::{
@@ -13,7 +16,7 @@ use oxc::{
             Declaration, ExportDefaultDeclaration, ExportDefaultDeclarationKind, Expression,
             ForOfStatement, Function, FunctionType, IdentifierName, ImportDeclaration,
             ImportDeclarationSpecifier, ModuleExportName, NumberBase, ObjectProperty, Program,
-            Statement, VariableDeclarationKind, VariableDeclarator,
+            Statement, TryStatement, VariableDeclarationKind, VariableDeclarator,
         },
         builder::AstBuilder,
     },
@@ -26,7 +29,8 @@ use oxc::{
 
 use super::{
     binding::{
-        Binding, bound_names, default_variable, dynamic_variable, is_identifier, text_of, variable,
+        Binding, bound_names, default_variable, dynamic_variable, is_identifier, required_variable,
+        text_of, variable,
     },
     diagnostic::{CompileError, Diagnostic},
     imports::{self, Import},
@@ -34,6 +38,23 @@ use super::{
 
 /// Holds the default export where the source gives it no name.
 const DEFAULT: &str = "__tenon_default_export";
+
+/// Stands for `import.meta` in packages.
+const META: &str = "__tenon_meta";
+
+/// Names of Node that only files of packages may use as if they were global.
+const GLOBALS: [&str; 4] = ["process", "global", "__dirname", "__filename"];
+
+/// Which rules a file is read by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// A file of the project: what cannot work is an error.
+    Project,
+    /// A file of a package with import or export statements.
+    PackageModule,
+    /// Any other file of a package.
+    PackageCommonJs,
+}
 
 /// A module that a file asks for.
 #[derive(Clone, Debug)]
@@ -51,6 +72,8 @@ pub(super) enum RequestKind {
     Static,
     /// `import(...)`.
     Dynamic,
+    /// `require(...)` in a package; a guarded one stands in a `try` that expects it to fail.
+    Require { guarded: bool },
 }
 
 /// What was taken out of the program.
@@ -60,12 +83,15 @@ pub(super) struct Rewritten {
     pub(super) exports: Vec<(String, String)>,
     pub(super) passed_on: Vec<usize>,
     pub(super) common_js: bool,
+    /// Names of Node that the file takes for global.
+    pub(super) globals: Vec<&'static str>,
 }
 
 /// Rewrites a program whose types are gone already.
 pub(super) fn rewrite<'a>(
     path: &str,
     source: &str,
+    dialect: Dialect,
     allocator: &'a Allocator,
     program: &mut Program<'a>,
 ) -> Result<Rewritten, CompileError> {
@@ -76,15 +102,26 @@ pub(super) fn rewrite<'a>(
     let mut rewriter = Rewriter {
         path,
         source,
+        dialect,
         builder: AstBuilder::new(allocator),
         scoping,
         bindings: HashMap::new(),
         depth: 0,
+        tries: 0,
         out: Rewritten::default(),
         diagnostics: Vec::new(),
     };
-    rewriter.take_statements(program);
-    program.directives.clear();
+    program.hashbang = None;
+    if dialect == Dialect::PackageCommonJs {
+        // Its directives stay: such a file decides by itself whether it is strict.
+        rewriter.out.common_js = true;
+    } else {
+        rewriter.take_statements(program);
+        program.directives.clear();
+    }
+    if dialect != Dialect::Project {
+        rewriter.find_globals();
+    }
     rewriter.visit_program(program);
     if rewriter.diagnostics.is_empty() {
         Ok(rewriter.out)
@@ -97,16 +134,27 @@ pub(super) fn rewrite<'a>(
 struct Rewriter<'s, 'a> {
     path: &'s str,
     source: &'s str,
+    dialect: Dialect,
     builder: AstBuilder<'a>,
     scoping: Scoping,
     bindings: HashMap<SymbolId, Binding>,
     /// Functions around the current place.
     depth: usize,
+    /// `try` blocks around the current place.
+    tries: usize,
     out: Rewritten,
     diagnostics: Vec<Diagnostic>,
 }
 
 impl<'a> Rewriter<'_, 'a> {
+    fn find_globals(&mut self) {
+        let unresolved = self.scoping.root_unresolved_references();
+        let used = GLOBALS
+            .into_iter()
+            .filter(|name| unresolved.keys().any(|key| key.as_str() == *name));
+        self.out.globals = used.collect();
+    }
+
     fn take_statements(&mut self, program: &mut Program<'a>) {
         let statements = std::mem::replace(&mut program.body, ArenaVec::new_in(&self.builder));
         // Imports are bound first: an export of an imported name may stand above its import.
@@ -216,13 +264,6 @@ impl<'a> Rewriter<'_, 'a> {
     }
 
     fn request(&mut self, specifier: &str, span: Span, kind: RequestKind) -> usize {
-        if let Import::Refused(advice) = imports::judge(specifier) {
-            self.complain(
-                span,
-                &format!("functions cannot import `{specifier}`"),
-                advice,
-            );
-        }
         self.out.requests.push(Request {
             specifier: specifier.to_owned(),
             span: (span.start as usize, span.end as usize),
@@ -345,6 +386,10 @@ impl<'a> Rewriter<'_, 'a> {
         };
         let span = import.span;
         let Expression::StringLiteral(specifier) = &import.source else {
+            if self.dialect != Dialect::Project {
+                *expression = self.unknown_import(import);
+                return;
+            }
             self.complain(
                 span,
                 "only a literal can be imported dynamically",
@@ -361,37 +406,13 @@ impl<'a> Rewriter<'_, 'a> {
         *expression =
             Expression::new_call_expression(span, callee, None, arguments, false, builder);
     }
-
-    /// `require("x")` by hand works for what the sandbox offers and for nothing else.
-    fn check_require(&mut self, callee: &Expression<'a>, arguments: &[Argument<'a>]) {
-        let Expression::Identifier(name) = callee else {
-            return;
-        };
-        let global = name
-            .reference_id
-            .get()
-            .is_some_and(|id| self.scoping.get_reference(id).symbol_id().is_none());
-        if let ("require", true, [Argument::StringLiteral(specifier)]) =
-            (name.name.as_str(), global, arguments)
-        {
-            let (text, span) = (specifier.value.as_str(), specifier.span);
-            let message = format!("functions cannot require `{text}`");
-            match imports::judge(text) {
-                Import::Offered(name) if name == text => {}
-                Import::Offered(name) => {
-                    self.complain(span, &message, &format!("write `require('{name}')`"));
-                }
-                Import::Refused(advice) => self.complain(span, &message, advice),
-                Import::File | Import::Sdk => {
-                    self.complain(span, &message, "use an `import` statement")
-                }
-            }
-        }
-    }
 }
 
 impl<'a> VisitMut<'a> for Rewriter<'_, 'a> {
     fn visit_expression(&mut self, expression: &mut Expression<'a>) {
+        if self.dialect != Dialect::Project {
+            self.fold_expression(expression);
+        }
         match expression {
             Expression::Identifier(name) => {
                 if let Some(binding) = self.binding_of(name.reference_id.get()) {
@@ -402,6 +423,10 @@ impl<'a> VisitMut<'a> for Rewriter<'_, 'a> {
             Expression::ImportExpression(_) => self.take_dynamic(expression),
             Expression::ImportMeta(meta) => {
                 let span = meta.span;
+                if self.dialect != Dialect::Project {
+                    *expression = Expression::new_identifier(span, META, &self.builder);
+                    return;
+                }
                 self.complain(
                     span,
                     "`import.meta` is not available in functions",
@@ -422,7 +447,7 @@ impl<'a> VisitMut<'a> for Rewriter<'_, 'a> {
     }
 
     fn visit_call_expression(&mut self, call: &mut CallExpression<'a>) {
-        self.check_require(&call.callee, &call.arguments);
+        self.take_require(call);
         let imported = match &call.callee {
             Expression::Identifier(name) => self.binding_of(name.reference_id.get()),
             _ => None,
@@ -438,6 +463,25 @@ impl<'a> VisitMut<'a> for Rewriter<'_, 'a> {
                 Expression::new_null_literal(SPAN, builder),
             );
             call.callee = Expression::new_sequence_expression(SPAN, [zero, callee], builder);
+        }
+    }
+
+    fn visit_statement(&mut self, statement: &mut Statement<'a>) {
+        if self.dialect != Dialect::Project {
+            self.fold_statement(statement);
+        }
+        walk_mut::walk_statement(self, statement);
+    }
+
+    fn visit_try_statement(&mut self, statement: &mut TryStatement<'a>) {
+        self.tries += 1;
+        self.visit_block_statement(&mut statement.block);
+        self.tries -= 1;
+        if let Some(handler) = &mut statement.handler {
+            self.visit_catch_clause(handler);
+        }
+        if let Some(finalizer) = &mut statement.finalizer {
+            self.visit_block_statement(finalizer);
         }
     }
 

@@ -11,7 +11,7 @@ import { z } from 'zod';
 export default createAction({ description: 'd', input: z.void(), output: z.void(), exec: async () => {} });
 ";
 
-fn complaints(files: &[(&str, &str)]) -> String {
+pub(crate) fn complaints(files: &[(&str, &str)]) -> String {
     let files = InMemory::new(files.iter().copied());
     bundle(&files, "crm/actions/main.ts")
         .unwrap_err()
@@ -20,7 +20,7 @@ fn complaints(files: &[(&str, &str)]) -> String {
 
 /// Bundles, loads the bundle in an engine with a `require` that answers `{ name }`, and evaluates `probe` with the default
 /// export as `definition`.
-fn probe(files: &[(&str, &str)], probe: &str) -> String {
+pub(crate) fn probe(files: &[(&str, &str)], probe: &str) -> String {
     let files = InMemory::new(files.iter().copied());
     let bundled = bundle(&files, "crm/actions/main.ts").unwrap();
     let runtime = rquickjs::Runtime::new().unwrap();
@@ -34,7 +34,10 @@ fn probe(files: &[(&str, &str)], probe: &str) -> String {
              return Promise.resolve((async () => {{ {probe} }})()).then((value) => globalThis.answer = String(value), (error) => globalThis.answer = `threw ${{error}}`); }})()",
             bundled.javascript
         );
-        let evaluated: rquickjs::Result<rquickjs::Value<'_>> = ctx.eval(code);
+        // As a worker does: a bundle says by itself what is strict.
+        let mut options = rquickjs::context::EvalOptions::default();
+        options.strict = false;
+        let evaluated: rquickjs::Result<rquickjs::Value<'_>> = ctx.eval_with_options(code, options);
         if let Err(error) = rquickjs::CatchResultExt::catch(evaluated, &ctx) {
             panic!("{error}\n{}", bundled.javascript);
         }
@@ -43,7 +46,7 @@ fn probe(files: &[(&str, &str)], probe: &str) -> String {
     })
 }
 
-fn action(body: &str) -> String {
+pub(crate) fn action(body: &str) -> String {
     format!(
         "import {{ createAction }} from 'nango';\nimport {{ z }} from 'zod';\n{body}\n
          const action = createAction({{ description: 'd', input: z.void(), output: z.void(), exec: async () => value() }});

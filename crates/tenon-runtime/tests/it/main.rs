@@ -16,6 +16,7 @@ mod http;
 mod lockdown;
 mod mock;
 mod modules;
+mod packages;
 mod paginate;
 mod pool;
 mod records;
