@@ -2,7 +2,7 @@
 "use strict";
 
 const { native } = shared;
-const { parse, escape } = require("xml");
+const { parse, escape, qualified, first } = require("xml");
 const { read } = require("wsdl");
 const { Buffer } = require("buffer");
 
@@ -22,10 +22,19 @@ function attributesText(attributes) {
     .join("");
 }
 
-/** XML of the members of `value`, named and qualified by what the schema says of `type`. */
-function membersText(value, type, description, depth = 0) {
+const NONE = new Map();
+
+/** What the schemas call the members of an element: of the type that `attributes` name, else of the declared one. */
+function knownMembers(description, definition, attributes) {
+  if (!description) return NONE;
+  const { schemas, prefixes } = description;
+  const named = typeof attributes?.["xsi:type"] === "string" ? schemas.typeNamed(attributes["xsi:type"], prefixes) : undefined;
+  return schemas.children(named ?? schemas.typeOf(definition));
+}
+
+/** XML of the members of `value`, named and qualified by what is known of them. */
+function membersText(value, known, description, depth = 0) {
   if (depth > 100) throw new Error("The arguments are nested too deeply or in a circle");
-  const known = description ? description.schemas.children(type) : new Map();
   let text = "";
   for (const [name, member] of Object.entries(value)) {
     if (name === "attributes" || name === "$attributes" || name === "$value" || member === undefined) continue;
@@ -43,9 +52,9 @@ function memberText(name, value, entry, description, depth) {
   const space = entry?.qualified && !name.includes(":") ? ` xmlns="${escape(entry.namespace)}"` : entry && !entry.qualified && !name.includes(":") ? ' xmlns=""' : "";
   if (value === null) return `<${name}${space} xsi:nil="true"/>`;
   if (typeof value !== "object" || value instanceof Date) return `<${name}${space}>${written(value)}</${name}>`;
-  const type = description?.schemas.typeOf(entry?.definition);
-  const inside = value.$value !== undefined ? written(value.$value) : membersText(value, type, description, depth + 1);
-  return `<${name}${space}${attributesText(value.attributes ?? value.$attributes)}>${inside}</${name}>`;
+  const attributes = value.attributes ?? value.$attributes;
+  const inside = value.$value !== undefined ? written(value.$value) : membersText(value, knownMembers(description, entry?.definition, attributes), description, depth + 1);
+  return `<${name}${space}${attributesText(attributes)}>${inside}</${name}>`;
 }
 
 // ---------------------------------------------------------------- reading
@@ -60,23 +69,28 @@ function simpleValue(text, kind) {
   return text;
 }
 
-/** An element as plain data: members by local name, lists where the schema or the document has several. */
-function plainOf(element, definition, schemas) {
-  const attributes = Object.entries(element.attributes).filter(([name]) => !name.startsWith("xsi:"));
-  if (element.attributes["xsi:nil"] === "true") return null;
+/** How answers are read: what the schemas say, and what the caller wants of empty elements. */
+const UNDESCRIBED = { simple: () => undefined, typeOf: () => undefined, typeNamed: () => undefined, children: () => NONE };
+
+/** An element as plain data: members by local name, lists where the schema or the document has several. Undefined if it is nil. */
+function plainOf(element, definition, schemas, nilIsNull = false, members = undefined) {
+  const attributes = Object.entries(element.attributes).filter(([name]) => name !== "xsi:nil");
+  if (element.attributes["xsi:nil"] === "true" || element.attributes["xsi:nil"] === "1") return nilIsNull ? null : undefined;
   const kind = definition && schemas.simple(definition);
   if (element.children.length === 0) {
-    const value = element.text === "" && !kind ? (definition && schemas.typeOf(definition)?.local === "complexType" ? {} : "") : simpleValue(element.text, kind);
+    const value = element.text === "" && !kind ? null : simpleValue(element.text, kind);
     if (attributes.length === 0) return value;
     const shown = { attributes: Object.fromEntries(attributes) };
     if (element.text !== "") shown.$value = value;
     return shown;
   }
   const result = attributes.length === 0 ? {} : { attributes: Object.fromEntries(attributes) };
-  const known = definition ? schemas.children(schemas.typeOf(definition)) : new Map();
+  const named = element.attributes["xsi:type"] && schemas.typeNamed(element.attributes["xsi:type"], element.scope);
+  const known = members ?? (named || definition ? schemas.children(named || schemas.typeOf(definition)) : NONE);
   for (const child of element.children) {
     const entry = known.get(child.local);
-    const value = plainOf(child, entry?.definition, schemas);
+    const value = plainOf(child, entry?.definition, schemas, nilIsNull);
+    if (value === undefined) continue;
     const before = Object.hasOwn(result, child.local) ? result[child.local] : undefined;
     const joined = before === undefined ? (entry?.many ? [value] : value) : Array.isArray(before) ? [...before, value] : [before, value];
     Object.defineProperty(result, child.local, { value: joined, enumerable: true, writable: true, configurable: true });
@@ -84,11 +98,14 @@ function plainOf(element, definition, schemas) {
   return result;
 }
 
+const textOf = (value) => (typeof value === "object" && value !== null ? value.$value : value) ?? undefined;
+
 function faultOf(fault, response, body) {
-  const data = plainOf(fault, undefined, { simple: () => undefined, typeOf: () => undefined, children: () => new Map() });
-  const code = data.faultcode?.$value ?? data.faultcode ?? data.Code?.Value ?? "Fault";
-  const reason = data.faultstring?.$value ?? data.faultstring ?? data.Reason?.Text?.$value ?? data.Reason?.Text ?? "";
-  const error = new Error(`${code}: ${reason}`);
+  const data = plainOf(fault, undefined, UNDESCRIBED) ?? {};
+  const code = textOf(data.faultcode) ?? textOf(data.Code?.Value) ?? "Fault";
+  const reason = textOf(data.faultstring) ?? textOf(data.Reason?.Text) ?? "";
+  const detail = textOf(data.detail) ?? data.detail ?? data.Detail;
+  const error = new Error(`${code}: ${reason}${detail ? `: ${typeof detail === "string" ? detail : JSON.stringify(detail)}` : ""}`);
   error.root = { Envelope: { Body: { Fault: data } } };
   error.Fault = data;
   error.response = response;
@@ -99,7 +116,8 @@ function faultOf(fault, response, body) {
 // ---------------------------------------------------------------- security
 
 class BasicAuthSecurity {
-  constructor(username, password) {
+  constructor(username, password, defaults = {}) {
+    this.defaults = defaults;
     this.header = `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
   }
   addHeaders(headers) {
@@ -111,7 +129,8 @@ class BasicAuthSecurity {
 }
 
 class BearerSecurity {
-  constructor(token) {
+  constructor(token, defaults = {}) {
+    this.defaults = defaults;
     this.token = token;
   }
   addHeaders(headers) {
@@ -147,6 +166,39 @@ class WSSecurity {
   }
 }
 
+const passwordDigest = (nonce, created, password) => native.encode(native.hash("sha1", Buffer.concat([Buffer.from(nonce ?? "", "base64"), Buffer.from(created ?? ""), Buffer.from(password ?? "")])), "base64");
+
+/** What signs with certificates or speaks at the level of connections: known by name, and said when it is made. */
+const unavailable = (name) =>
+  class {
+    constructor() {
+      throw new Error(`${name} is not available in functions: there are BasicAuthSecurity, BearerSecurity and WSSecurity`);
+    }
+  };
+const ABSENT = Object.fromEntries(["ClientSSLSecurity", "ClientSSLSecurityPFX", "NTLMSecurity", "WSSecurityCert", "WSSecurityPlusCert", "WSSecurityCertWithToken"].map((name) => [name, unavailable(name)]));
+
+// ---------------------------------------------------------------- describing
+
+/** A type as `describe` shows it: simple ones by name, others by their members. */
+function describedType(schemas, definition, depth = 0) {
+  const type = schemas.typeOf(definition);
+  if (!type || type.local === "simpleType" || first(type, "simpleContent")) return definition?.attributes.type ?? "xs:string";
+  const shown = describedMembers(schemas, schemas.children(type), depth);
+  const named = definition.attributes.type;
+  if (named?.includes(":")) shown.targetNSAlias = named.split(":")[0];
+  if (named) shown.targetNamespace = qualified(definition, named).namespace;
+  return shown;
+}
+
+function describedMembers(schemas, known, depth) {
+  const shown = {};
+  if (depth > 10) return shown;
+  for (const [name, { definition, many }] of known) shown[many ? `${name}[]` : name] = definition ? describedType(schemas, definition, depth + 1) : "xs:anyType";
+  return shown;
+}
+
+const describedMessage = (schemas, message) => (message ? describedMembers(schemas, message.parts ?? schemas.children(schemas.typeOf(schemas.element(message))), 0) : {});
+
 // ---------------------------------------------------------------- the client
 
 class Client {
@@ -156,10 +208,13 @@ class Client {
   #security;
   #headers = [];
   #httpHeaders = {};
+  #bodyAttributes = [];
+  #listeners = new Map();
 
   constructor(description, options, endpoint) {
     this.#description = description;
     this.#options = options;
+    this.wsdl = { options, services: Object.fromEntries(description.services.map((service) => [service.name, service])) };
     this.#endpoint = endpoint ?? options.endpoint;
     for (const service of description.services) {
       this[service.name] = {};
@@ -175,8 +230,8 @@ class Client {
     const called = (input, callback, options, headers) => {
       if (typeof input === "function") [input, callback] = [{}, input];
       promised(input, options, headers).then(
-        ([result, raw, header, request]) => callback(null, result, raw, header, request),
-        (error) => callback(error, error.Fault, error.body),
+        ([result, raw, header, request, attachments]) => callback(null, result, raw, header, request, attachments),
+        (error) => callback(error, error.response, error.body),
       );
     };
     this[service][port.name][operation.name] = called;
@@ -190,9 +245,26 @@ class Client {
   setSecurity(security) {
     this.#security = security;
   }
-  addSoapHeader(header, name, namespace) {
-    const text = typeof header === "string" ? header : name ? `<${name}${namespace ? ` xmlns="${escape(namespace)}"` : ""}>${membersText(header)}</${name}>` : membersText(header);
-    return this.#headers.push(text) - 1;
+  setSOAPAction(action) {
+    this.#options = { ...this.#options, soapAction: action };
+  }
+  #headerText(header, name, namespace, xmlns) {
+    const made = typeof header === "function" ? header : () => header;
+    return (...call) => {
+      const value = made(...call);
+      if (typeof value !== "object" || value === null) return String(value ?? "");
+      const space = xmlns ?? (namespace?.includes(":") ? namespace : undefined);
+      return name ? `<${name}${space ? ` xmlns="${escape(space)}"` : ""}>${membersText(value, NONE, this.#description)}</${name}>` : membersText(value, this.#description.schemas.headers(value), this.#description);
+    };
+  }
+  addSoapHeader(header, name, namespace, xmlns) {
+    return this.#headers.push(this.#headerText(header, name, namespace, xmlns)) - 1;
+  }
+  changeSoapHeader(index, header, name, namespace, xmlns) {
+    this.#headers[index] = this.#headerText(header, name, namespace, xmlns);
+  }
+  getSoapHeaders() {
+    return this.#headers.map((text) => text());
   }
   clearSoapHeaders() {
     this.#headers = [];
@@ -200,58 +272,119 @@ class Client {
   addHttpHeader(name, value) {
     this.#httpHeaders[name] = value;
   }
+  getHttpHeaders() {
+    return this.#httpHeaders;
+  }
   clearHttpHeaders() {
     this.#httpHeaders = {};
   }
+  addBodyAttribute(attribute, name, namespace, xmlns) {
+    const text = typeof attribute === "object" ? Object.entries(attribute).map(([key, value]) => ` ${key}="${escape(value)}"`).join("") : ` ${attribute}`;
+    this.#bodyAttributes.push(xmlns && namespace ? `${text} xmlns:${namespace}="${escape(xmlns)}"` : text);
+  }
+  getBodyAttributes() {
+    return this.#bodyAttributes;
+  }
+  clearBodyAttributes() {
+    this.#bodyAttributes = [];
+  }
+  on(event, listener) {
+    this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), listener]);
+    return this;
+  }
+  once(event, listener) {
+    const first = (...parts) => {
+      this.off(event, first);
+      listener(...parts);
+    };
+    return this.on(event, first);
+  }
+  off(event, listener) {
+    this.#listeners.set(event, (this.#listeners.get(event) ?? []).filter((known) => known !== listener));
+    return this;
+  }
+  emit(event, ...parts) {
+    for (const listener of this.#listeners.get(event) ?? []) listener.apply(this, parts);
+    return this.#listeners.has(event);
+  }
   describe() {
-    const ports = (service) => Object.fromEntries(service.ports.map((port) => [port.name, Object.fromEntries(port.operations.map((operation) => [operation.name, { input: {}, output: {} }]))]));
+    const { schemas } = this.#description;
+    const operations = (port) => port.operations.map((operation) => [operation.name, { input: describedMessage(schemas, operation.input), output: describedMessage(schemas, operation.output) }]);
+    const ports = (service) => Object.fromEntries(service.ports.map((port) => [port.name, Object.fromEntries(operations(port))]));
     return Object.fromEntries(this.#description.services.map((service) => [service.name, ports(service)]));
   }
 
   #envelope(port, operation, input) {
     const { schemas, prefixes } = this.#description;
-    const { namespace, local } = operation.input;
-    const definition = schemas.element(operation.input);
+    const { namespace, local, parts } = operation.input;
     const declared = [];
     for (const prefix in prefixes) if (prefix && !["xml", "soap", "xsi"].includes(prefix)) declared.push(` xmlns:${prefix}="${escape(prefixes[prefix])}"`);
-    const body = typeof input === "string" ? input : membersText(input, schemas.typeOf(definition), this.#description);
+    const known = parts ?? knownMembers(this.#description, schemas.element(operation.input));
+    const body = typeof input === "string" ? input : typeof input._xml === "string" ? input._xml : membersText(input, known, this.#description);
     const attributes = typeof input === "object" ? attributesText(input.attributes) : "";
-    const header = this.#headers.join("") + (this.#security?.toXML?.() ?? "");
+    const message = typeof input._xml === "string" ? body : `<${local} xmlns="${escape(namespace)}"${attributes}>${body}</${local}>`;
+    this.lastMessage = message;
+    const header = this.#headers.map((text) => text(operation.name, port.location, operation.action, input)).join("") + (this.#security?.toXML?.() ?? "");
     return (
-      `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="${ENVELOPE[port.soap12 ? 12 : 11]}" xmlns:xsi="${XSI}"${declared.join("")}>` +
-      `${header ? `<soap:Header>${header}</soap:Header>` : ""}<soap:Body><${local} xmlns="${escape(namespace)}"${attributes}>${body}</${local}></soap:Body></soap:Envelope>`
+      `<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="${ENVELOPE[this.#isSoap12(port) ? 12 : 11]}" xmlns:xsi="${XSI}"${declared.join("")}>` +
+      `${header ? `<soap:Header>${header}</soap:Header>` : ""}<soap:Body${this.#bodyAttributes.join("")}>${message}</soap:Body></soap:Envelope>`
     );
   }
 
+  #isSoap12(port) {
+    return port.soap12 || Boolean(this.#options.forceSoap12Headers);
+  }
+
   async #send(port, operation, input = {}, options = {}, headers = {}) {
-    const request = this.#envelope(port, operation, input ?? {});
-    this.lastRequest = request;
+    let request = this.#envelope(port, operation, input ?? {});
+    if (typeof this.#security?.postProcess === "function") request = this.#security.postProcess(request, "soap");
+    if (typeof options?.postProcess === "function") request = options.postProcess(request);
+    const soap12 = this.#isSoap12(port);
+    const action = this.#options.soapAction ?? operation.action;
     const http = { ...this.#httpHeaders, ...headers };
-    http["Content-Type"] ??= port.soap12 ? `application/soap+xml; charset=utf-8; action="${operation.action}"` : "text/xml; charset=utf-8";
-    if (!port.soap12) http.SOAPAction ??= `"${operation.action}"`;
-    this.#security?.addHeaders?.(http);
-    const response = await exchange(this.#options, this.#endpoint ?? port.location, "POST", http, request, options);
-    this.lastResponse = response.body;
-    return this.#result(operation, response, request);
+    http["Content-Type"] ??= soap12 ? `application/soap+xml; charset=utf-8; action="${action}"` : "text/xml; charset=utf-8";
+    if (!soap12) http.SOAPAction ??= `"${action}"`;
+    const added = this.#security?.addHeaders?.(http);
+    if (typeof added === "object" && added !== null) Object.assign(http, added);
+    const call = { ...options };
+    this.#security?.addOptions?.(call);
+    Object.assign(http, call.headers);
+    Object.assign(this, { lastRequest: request, lastRequestHeaders: http, lastEndpoint: this.#endpoint ?? port.location });
+    this.emit("message", this.lastMessage);
+    this.emit("request", request);
+    const began = Date.now();
+    const response = await exchange(this.#options, this.lastEndpoint, "POST", http, request, call);
+    Object.assign(this, { lastResponse: response.body, lastResponseHeaders: response.headers, lastElapsedTime: Date.now() - began });
+    this.emit("response", response.body, response);
+    try {
+      return this.#result(operation, response, request);
+    } catch (error) {
+      this.emit("soapError", error);
+      throw error;
+    }
   }
 
   #result(operation, response, request) {
     const { schemas } = this.#description;
+    if (response.body.trim() === "" && response.status >= 200 && response.status <= 299) return [{}, response.body, undefined, request, undefined];
     let envelope;
     try {
       envelope = parse(response.body);
+      if (envelope.local !== "Envelope") throw new Error(`its root is '${envelope.local}'`);
     } catch (error) {
-      const failure = new Error(`The service answered ${response.status} with something that is not SOAP: ${error.message}`);
+      const failure = new Error(`Cannot parse response: the service answered ${response.status} with something that is not SOAP: ${error.message}`);
       Object.assign(failure, { response, body: response.body });
       throw failure;
     }
+    const nilIsNull = Boolean(this.#options.handleNilAsNull);
     const body = envelope.children.find((child) => child.local === "Body");
     const fault = body?.children.find((child) => child.local === "Fault");
-    if (fault) throw faultOf(fault, response, response.body);
+    if (fault && !this.#options.returnFault) throw faultOf(fault, response, response.body);
     const header = envelope.children.find((child) => child.local === "Header");
     const answer = body?.children[0];
-    const result = answer ? plainOf(answer, schemas.element({ namespace: answer.namespace, local: answer.local }) ?? (operation.output && schemas.element(operation.output)), schemas) : null;
-    return [result, response.body, header ? plainOf(header, undefined, schemas) : undefined, request];
+    const definition = answer && (schemas.element({ namespace: answer.namespace, local: answer.local }) ?? (operation.output && schemas.element(operation.output)));
+    const result = fault ? { Fault: plainOf(fault, undefined, UNDESCRIBED) } : answer ? (plainOf(answer, definition, schemas, nilIsNull, operation.output?.parts) ?? null) : null;
+    return [result, response.body, header ? plainOf(header, undefined, schemas, nilIsNull) : undefined, request, undefined];
   }
 }
 
@@ -270,7 +403,8 @@ async function exchange(options, url, method, headers, body, extra) {
     });
   }
   const reply = await shared.hostFetch({ url, method, headers: Object.entries(headers).map(([name, value]) => [name, String(value)]), body: null }, body);
-  return { status: reply.status, headers: Object.fromEntries(reply.headers), body: native.encode(reply.data, "utf8").replace(/^\ufeff/, "") };
+  const answered = Object.fromEntries(reply.headers.map(([name, value]) => [name.toLowerCase(), value]));
+  return { status: reply.status, statusCode: reply.status, statusText: reply.statusText, headers: answered, data: native.encode(reply.data, "utf8"), body: native.encode(reply.data, "utf8").replace(/^\ufeff/, "") };
 }
 
 async function createClientAsync(url, options = {}, endpoint) {
@@ -294,6 +428,7 @@ function createClient(url, options, callback, endpoint) {
   );
 }
 
-Object.assign(exports, { createClient, createClientAsync, Client, BasicAuthSecurity, BearerSecurity, WSSecurity });
+const security = { BasicAuthSecurity, BearerSecurity, WSSecurity, ...ABSENT };
+Object.assign(exports, { createClient, createClientAsync, Client, passwordDigest, security, ...security });
 exports.default = exports;
 exports.soap = exports;

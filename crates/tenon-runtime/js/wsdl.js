@@ -40,6 +40,25 @@ class Schemas {
     return own ?? (element.attributes.type ? this.types.get(keyOf(qualified(element, element.attributes.type))) : undefined);
   }
 
+  /** The type that a qualified name means where these prefixes are declared. */
+  typeNamed(name, prefixes) {
+    const colon = name.indexOf(":");
+    return this.types.get(keyOf({ namespace: prefixes[colon < 0 ? "" : name.slice(0, colon)] ?? "", local: name.slice(colon + 1) }));
+  }
+
+  /** Elements of any schema that stand at the top and have the names of `value`'s members: what headers consist of. */
+  headers(value) {
+    const found = new Map();
+    for (const name of Object.keys(value)) {
+      const local = name.split(":").at(-1);
+      for (const [key, definition] of this.elements) {
+        const bar = key.lastIndexOf("|");
+        if (key.slice(bar + 1) === local) found.set(local, { definition, namespace: key.slice(0, bar), qualified: true, many: false });
+      }
+    }
+    return found;
+  }
+
   /** The simple XSD type at the bottom of an element or type, if there is one. */
   simple(element) {
     let current = element;
@@ -126,23 +145,34 @@ async function read(url, load) {
 function services(definitions) {
   const find = (local, name) => definitions.flatMap((root) => all(root, local)).find((element) => element.attributes.name === name);
   const plain = (name) => (name ?? "").split(":").at(-1);
-  const messageElement = (reference) => {
-    const part = first(find("message", plain(reference?.attributes.message)) ?? { children: [] }, "part");
-    return part?.attributes.element ? qualified(part, part.attributes.element) : undefined;
+  /** The element that a message consists of, or with style `rpc` the parts inside an element named after the operation. */
+  const messageOf = (reference, style, wrapper) => {
+    const parts = all(find("message", plain(reference?.attributes.message)) ?? { children: [] }, "part");
+    if (style !== "rpc") {
+      const part = parts.find((one) => one.attributes.element);
+      return part && qualified(part, part.attributes.element);
+    }
+    const member = (part) => [part.attributes.name, { definition: part, namespace: "", qualified: false, many: false }];
+    return { ...wrapper, parts: new Map(parts.map(member)) };
   };
   const portOf = (port) => {
     const binding = find("binding", plain(port.attributes.binding));
     const type = find("portType", plain(binding?.attributes.type));
     const address = first(port, "address");
+    const usual = first(binding ?? { children: [] }, "binding")?.attributes.style;
+    const target = definitions.find((root) => root.children.includes(binding))?.attributes.targetNamespace ?? "";
     const operations = all(binding ?? { children: [] }, "operation").map((operation) => {
       const name = operation.attributes.name;
-      const abstract = all(type ?? { children: [] }, "operation").find((one) => one.attributes.name === name);
+      const abstract = all(type ?? { children: [] }, "operation").find((one) => one.attributes.name === name) ?? { children: [] };
       const bound = first(operation, "operation");
+      const style = bound?.attributes.style ?? usual;
+      const body = first(first(operation, "input") ?? { children: [] }, "body");
+      const namespace = body?.attributes.namespace ?? target;
       return {
         name,
         action: bound?.attributes.soapAction ?? "",
-        input: messageElement(first(abstract ?? { children: [] }, "input")) ?? { namespace: "", local: name },
-        output: messageElement(first(abstract ?? { children: [] }, "output")),
+        input: messageOf(first(abstract, "input"), style, { namespace, local: name }) ?? { namespace: "", local: name },
+        output: messageOf(first(abstract, "output"), style, { namespace, local: `${name}Response` }),
       };
     });
     return { name: port.attributes.name, location: address?.attributes.location, soap12: address?.namespace === SOAP12, operations };
