@@ -242,7 +242,7 @@ async function uncontrolledFetch(options) {
   }
   const method = String(options.method ?? "GET").toUpperCase();
   const reply = await shared.hostFetch({ url: String(options.url), method, headers, body: null }, bytes);
-  return new Response(reply.data, { status: reply.status, statusText: reply.statusText, headers: reply.headers, url: reply.url });
+  return new Response(reply.data, { status: reply.status, statusText: reply.statusText, headers: reply.headers, url: reply.url, redirected: reply.url !== "" && reply.url !== String(options.url) });
 }
 
 Object.assign(exports, { send, uncontrolledFetch, fromHost, AxiosError });

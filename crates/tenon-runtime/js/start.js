@@ -422,10 +422,11 @@ define("queueMicrotask", (callback) => {
 });
 defineLazy("Buffer", "buffer");
 for (const name of ["URL", "URLSearchParams"]) defineLazy(name, "url");
-for (const name of ["TextEncoder", "TextDecoder", "FormData", "Blob", "File", "Headers", "Response", "AbortController", "AbortSignal", "Event", "EventTarget", "DOMException", "structuredClone", "atob", "btoa"]) {
+for (const name of ["TextEncoder", "TextDecoder", "FormData", "Blob", "File", "Headers", "Response", "ReadableStream", "AbortController", "AbortSignal", "Event", "EventTarget", "DOMException", "structuredClone", "atob", "btoa"]) {
   defineLazy(name, "web");
 }
 
+defineLazy("performance", "web");
 defineLazy("Intl", "intl");
 defineLazy("crypto", "crypto", "webcrypto");
 

@@ -3,6 +3,7 @@
 
 const { native } = shared;
 const { Buffer, bytesOf } = require("buffer");
+const { ReadableStream } = require("body");
 
 class DOMException extends Error {
   constructor(message = "", name = "Error") {
@@ -249,15 +250,28 @@ class Headers {
 class Response {
   #bytes;
   #used = false;
+  #body = null;
+
+  static json(data, init = {}) {
+    const headers = new Headers(init.headers);
+    if (!headers.has("content-type")) headers.set("content-type", "application/json");
+    const text = JSON.stringify(data);
+    if (text === undefined) throw new TypeError("Value is not JSON serializable");
+    return new Response(text, { ...init, headers });
+  }
 
   constructor(body, init = {}) {
+    if (body !== undefined && body !== null) this.#body = new ReadableStream(() => this.#take());
     this.#bytes = body === undefined || body === null ? new Uint8Array(0) : bytesOf(typeof body === "object" ? body : String(body));
     this.status = init.status ?? 200;
     this.statusText = init.statusText ?? "";
     this.headers = new Headers(init.headers);
     this.url = init.url ?? "";
-    this.redirected = false;
+    this.redirected = Boolean(init.redirected);
     this.type = "default";
+  }
+  get body() {
+    return this.#body;
   }
   get ok() {
     return this.status >= 200 && this.status <= 299;
@@ -287,7 +301,15 @@ class Response {
   }
   clone() {
     if (this.#used) throw new TypeError("Response.clone: Body has already been consumed.");
-    return new Response(this.#bytes, { status: this.status, statusText: this.statusText, headers: this.headers, url: this.url });
+    const copy = { status: this.status, statusText: this.statusText, headers: this.headers, url: this.url, redirected: this.redirected };
+    return new Response(this.#body && this.#bytes, copy);
+  }
+  async formData() {
+    const type = this.headers.get("content-type") ?? "";
+    if (!type.startsWith("application/x-www-form-urlencoded")) throw new TypeError("Only forms of application/x-www-form-urlencoded can be read here");
+    const form = new FormData();
+    for (const [name, value] of new URLSearchParams(await this.text())) form.append(name, value);
+    return form;
   }
   get [Symbol.toStringTag]() {
     return "Response";
@@ -428,4 +450,7 @@ function atob(value) {
   return native.encode(native.decode(bare, "base64"), "latin1");
 }
 
-Object.assign(exports, { DOMException, TextEncoder, TextDecoder, Blob, File, FormData, Headers, Response, Event, EventTarget, AbortSignal, AbortController, structuredClone, atob, btoa });
+const began = Date.now();
+const performance = { timeOrigin: began, now: () => Date.now() - began };
+
+Object.assign(exports, { performance, ReadableStream, DOMException, TextEncoder, TextDecoder, Blob, File, FormData, Headers, Response, Event, EventTarget, AbortSignal, AbortController, structuredClone, atob, btoa });

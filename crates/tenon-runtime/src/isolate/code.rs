@@ -26,6 +26,7 @@ const OURS: &[(&str, &str)] = &[
     ("buffer", include_str!("../../js/buffer.js")),
     ("url", include_str!("../../js/url.js")),
     ("web", include_str!("../../js/web.js")),
+    ("body", include_str!("../../js/body.js")),
     ("intl", include_str!("../../js/intl.js")),
     ("crypto", include_str!("../../js/crypto.js")),
     ("unzipper", include_str!("../../js/unzipper.js")),

@@ -182,6 +182,28 @@ async fn web_globals_are_there() {
             ("(() => { const c = new AbortController(); let heard = 0; c.signal.addEventListener('abort', () => heard++); c.abort(); c.abort(); return [c.signal.aborted, heard, c.signal.reason.name] })()", json!([true, 1, "AbortError"])),
             ("new Promise((done) => { const order = []; setTimeout(() => { order.push('late'); done(order) }, 20); const t = setInterval(() => { order.push('tick'); clearInterval(t) }, 1); setTimeout((x) => order.push(x), 5, 'mid'); clearTimeout(setTimeout(() => order.push('never'), 1)); queueMicrotask(() => order.push('micro')) })", json!(["micro", "tick", "mid", "late"])),
             ("new Response('{\"a\":1}').json()", json!({"a": 1})),
+            ("[typeof performance.now(), performance.timeOrigin > 0]", json!(["number", true])),
+        ],
+    )
+    .await;
+}
+
+/// Each expectation is what Node 20 answers.
+#[tokio::test]
+async fn a_response_can_be_read_once_in_every_way() {
+    are(
+        "const made = () => new Response('héllo', { status: 201, headers: { 'content-type': 'text/plain' } })",
+        &[
+            ("(async () => { const r = made(); const c = r.clone(); return [await r.text(), r.bodyUsed, c.bodyUsed, await c.text(), c.status, c.headers.get('content-type')] })()", json!(["héllo", true, false, "héllo", 201, "text/plain"])),
+            ("(async () => { const b = await made().blob(); return [b.size, b.type, (await made().arrayBuffer()).byteLength] })()", json!([6, "text/plain", 6])),
+            ("(async () => { const reader = made().body.getReader(); const parts = []; for (;;) { const { value, done } = await reader.read(); if (done) break; parts.push(...value) } return new TextDecoder().decode(new Uint8Array(parts)) })()", json!("héllo")),
+            ("(async () => { const r = made(); const parts = []; for await (const part of r.body) parts.push(part.length); return [parts, r.bodyUsed] })()", json!([[6], true])),
+            ("(async () => { const [a, b] = made().body.tee(); return [await new Response((await a.getReader().read()).value).text(), (await b.getReader().read()).value.length] })()", json!(["héllo", 6])),
+            ("(async () => { const r = made(); await r.text(); return r.text() })()", json!("TypeError: Body is unusable: Body has already been read")),
+            ("(async () => { const r = made(); r.body.getReader(); r.body.getReader() })()", json!("TypeError: Invalid state: The ReadableStream is locked")),
+            ("[new Response(null).body, new Response().body, made().body.locked]", json!([null, null, false])),
+            ("(async () => { const r = Response.json({ a: 1 }, { status: 202 }); return [r.status, r.headers.get('content-type'), await r.json()] })()", json!([202, "application/json", {"a": 1}])),
+            ("(async () => [...(await new Response(new URLSearchParams('a=1&b=2').toString(), { headers: { 'content-type': 'application/x-www-form-urlencoded' } }).formData()).entries()])()", json!([["a", "1"], ["b", "2"]])),
         ],
     )
     .await;
@@ -202,6 +224,30 @@ async fn an_archive_in_memory_can_be_opened() {
             ["folder/", "Directory", ""],
             ["folder/stored.txt", "File", "as it is"],
             ["deflated.txt", "File", "aaaaaaaaaaaa"]
+        ])
+    );
+}
+
+#[tokio::test]
+async fn an_archive_can_be_read_as_a_stream() {
+    let archive = include_str!("archive.b64").trim().replace('\n', "");
+    let seen = value(&format!(
+        "const unzipper = require('unzipper'); const bytes = Buffer.from('{archive}', 'base64'); \
+         const each = []; const source = unzipper.Parse({{ forceStream: true }}); source.write(bytes.subarray(0, 100)); source.end(bytes.subarray(100)); \
+         for await (const entry of source) {{ if (entry.type === 'File') each.push([entry.path, entry.vars.uncompressedSize, (await entry.buffer()).length]); else entry.autodrain(); }} \
+         const heard = []; const events = unzipper.Parse(); events.on('entry', (entry) => heard.push(entry.path)); events.end(bytes); await events.promise(); \
+         const one = unzipper.ParseOne('deflated'); one.end(bytes); const text = (await one.buffer()).toString().slice(0, 3); \
+         const broken = unzipper.Parse(); broken.end(Buffer.from('nothing')); const error = await broken.promise().catch((e) => e.message); \
+         return [each, heard, text, error]"
+    ))
+    .await;
+    assert_eq!(
+        seen,
+        json!([
+            [["folder/stored.txt", 8, 8], ["deflated.txt", 1000, 1000]],
+            ["folder/", "folder/stored.txt", "deflated.txt"],
+            "aaa",
+            "FILE_ENDED"
         ])
     );
 }
