@@ -14,6 +14,9 @@ use tenon_core::names::ProviderName;
 
 use crate::{LoadError, Provider, WebhookRouting, load};
 
+/// What the names of providers begin with whose address and credentials are settings of the integration.
+const GENERIC: &str = "private-api-";
+
 static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalogue.json.deflate"));
 
 /// The entries of this repository. Unpacked when first asked for (a few milliseconds), each typed when first found.
@@ -119,6 +122,22 @@ impl Catalogue {
             None if self.with_embedded => find_embedded(name),
             None => None,
         }
+    }
+
+    /// `proxy.paginate` of the provider of an integration. Generic providers have none; an integration of theirs that is
+    /// named after another provider (`tenon simulate --connect` makes such ones) takes that provider's.
+    pub fn pagination(&self, provider: &Provider, integration: &str) -> Value {
+        let of = |provider: &Provider| {
+            let proxy = provider.raw.get("proxy");
+            let settings = proxy.and_then(|proxy| proxy.get("paginate"));
+            settings.cloned().unwrap_or_default()
+        };
+        let own = of(provider);
+        if !own.is_null() || !provider.name.starts_with(GENERIC) {
+            return own;
+        }
+        self.find(integration)
+            .map_or(Value::Null, |namesake| of(&namesake))
     }
 
     /// How webhooks of a provider are routed: by its own rules, or by ours of the name that it gives.

@@ -12,6 +12,9 @@ use super::{
     identity::{self, Identity},
 };
 
+/// Methods that requests are recorded with.
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
 /// Recorded answers of many fixtures.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
@@ -96,6 +99,26 @@ impl Answers {
             let (method, path) = key.split_once(' ').unwrap_or((key, ""));
             format!("{} /{path}", method.to_uppercase())
         })
+    }
+
+    /// Every answer, to be changed.
+    pub(super) fn each_mut(&mut self) -> impl Iterator<Item = &mut Answer> {
+        let places = self.places.values_mut();
+        places.flatten().map(|recorded| &mut recorded.answer)
+    }
+
+    /// Whether a request with this path was recorded, whatever its method.
+    pub(super) fn knows(&self, path: &str) -> bool {
+        let path = path.trim_start_matches('/');
+        METHODS
+            .iter()
+            .any(|method| self.places.contains_key(&format!("{method} {path}")))
+    }
+
+    /// Whether a path that begins so was recorded.
+    pub(super) fn knows_below(&self, prefix: &str) -> bool {
+        let mut paths = self.places.keys().filter_map(|key| key.split_once(' '));
+        paths.any(|(_, path)| path.starts_with(prefix))
     }
 
     /// The answer that fits best.

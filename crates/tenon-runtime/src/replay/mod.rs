@@ -7,6 +7,7 @@ mod host;
 mod identity;
 mod json_text;
 mod judge;
+mod links;
 mod overrides;
 mod record;
 

@@ -217,9 +217,10 @@ impl RunHost {
                 "the provider of this integration is not in the catalogue",
             ));
         };
-        let proxy = provider.raw.get("proxy");
-        let settings = proxy.and_then(|proxy| proxy.get("paginate"));
-        Ok(HostReply::Json(settings.cloned().unwrap_or_default()))
+        let key = integration.unwrap_or(&self.run.subject.integration_key);
+        Ok(HostReply::Json(
+            self.engine.catalogue.pagination(&provider, key),
+        ))
     }
 
     async fn trigger_action(

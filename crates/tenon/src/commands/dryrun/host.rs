@@ -171,9 +171,9 @@ impl DryRunHost {
     }
 
     async fn pagination(&self, integration: Option<String>) -> Result<HostReply, HostError> {
-        let provider = match integration {
-            Some(key) if key != self.setting.integration => {
-                let path = format!("/integrations/{}", segment(&key));
+        let provider = match &integration {
+            Some(key) if *key != self.setting.integration => {
+                let path = format!("/integrations/{}", segment(key));
                 let found = self.api(Request::get(path)).await?;
                 found["data"]["provider"]
                     .as_str()
@@ -192,8 +192,11 @@ impl DryRunHost {
         if !settings.is_null() {
             return Ok(HostReply::Json(settings));
         }
-        let embedded = Catalogue::embedded().find(&provider);
-        let settings = embedded.map(|provider| provider.raw["proxy"]["paginate"].clone());
+        let key = integration.as_deref().unwrap_or(&self.setting.integration);
+        let catalogue = Catalogue::embedded();
+        let settings = catalogue
+            .find(&provider)
+            .map(|provider| catalogue.pagination(&provider, key));
         Ok(HostReply::Json(settings.unwrap_or_default()))
     }
 

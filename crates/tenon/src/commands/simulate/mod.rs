@@ -24,7 +24,7 @@ use simulator::Simulator;
 
 const HELP: &str = "\
 It answers what the fixtures of the integration (<integration>/tests/*.test.json) recorded, and 404 with a list of what it
-knows for everything else. A fault strikes every Nth request:
+knows for everything else. Links in answers that lead to recorded paths, and fields that tell where an API lives, lead here. A fault strikes every Nth request:
 
   429:N       too many requests, with Retry-After (--retry-after)
   503:N       any 5xx status
@@ -75,6 +75,12 @@ pub(crate) struct Args {
     /// Write the provider's entry with this address, for `tenon dev --providers FILE`
     #[arg(long, value_name = "FILE")]
     pub(crate) provider_file: Option<PathBuf>,
+    /// Provider that --provider-file is about, if the integration has another name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
+    /// Provider file of your own that --provider-file also looks into; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) providers: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
     /// Folder with integrations
@@ -95,7 +101,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
 }
 
 async fn simulate(args: &Args) -> anyhow::Result<()> {
-    let (answers, files) = read(&args.path, &args.integration)?;
+    let (mut answers, files) = read(&args.path, &args.integration)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
         .await
         .with_context(|| {
@@ -105,8 +111,9 @@ async fn simulate(args: &Args) -> anyhow::Result<()> {
             )
         })?;
     let url = format!("http://{}", listener.local_addr()?);
+    answers.lead_to(&url);
     if let Some(file) = &args.provider_file {
-        provider_file::write(file, &args.integration, &url)?;
+        provider_file::write(file, args, &url)?;
     }
     let known = answers.len();
     let dial = Dial::new(&args.faults);

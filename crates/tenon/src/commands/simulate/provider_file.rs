@@ -6,13 +6,20 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use tenon_providers::Catalogue;
 
-use super::simulator::TOKEN;
+use super::{Args, simulator::TOKEN};
 
 /// Writes the entry of the catalogue, every address of its API and of its tokens replaced. JSON is YAML, too.
-pub(super) fn write(file: &Path, provider: &str, url: &str) -> anyhow::Result<()> {
-    let Some(found) = Catalogue::embedded().find(provider) else {
+pub(super) fn write(file: &Path, args: &Args, url: &str) -> anyhow::Result<()> {
+    let provider = args.provider.as_ref().unwrap_or(&args.integration);
+    let mut catalogue = Catalogue::embedded();
+    for own in &args.providers {
+        catalogue
+            .load_file(own)
+            .with_context(|| format!("provider file `{}`", own.display()))?;
+    }
+    let Some(found) = catalogue.find(provider) else {
         bail!(
-            "there is no provider `{provider}` in the catalogue\nhint: `--connect` needs none, or `tenon dryrun --base-url {url}`"
+            "there is no provider `{provider}` in the catalogue\nhint: --provider NAME if it has another name, --providers FILE if it is one of your own; `--connect` needs none"
         );
     };
     let mut entry = found.raw.clone();
