@@ -1,8 +1,9 @@
-// The `nango` object of a replay: what the fixture mocks offer, and nothing else (functions.md, 5.5).
+// The `nango` object of a replay: what the fixture mocks offer (functions.md, 5.5), and `uncontrolledFetch`, which tests
+// otherwise have to add by themselves.
 "use strict";
 
 const { host, hostRecords, ActionError } = shared;
-const { send } = require("http");
+const { send, uncontrolledFetch } = require("http");
 const { paginate } = require("paginate");
 
 const WEBHOOK_URL = "https://example.com/webhook";
@@ -61,6 +62,7 @@ exports.create = (context, door) => {
     put: verb("PUT"),
     patch: verb("PATCH"),
     delete: verb("DELETE"),
+    uncontrolledFetch,
     paginate: async function* (config) {
       const settings = await host("PaginationSettings", { provider_config_key: null });
       const page = async (call) => {

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 use tenon_core::function::{
-    Host, HostCall, HostError, HostErrorKind, HostReply, ProxyCall, RecordInput,
+    FetchCall, Host, HostCall, HostError, HostErrorKind, HostReply, HttpReply, ProxyBody,
+    ProxyCall, RecordInput,
 };
 
 use super::{
     fixture::{Entry, Fixture},
-    identity::Identity,
+    identity::{self, Identity},
 };
 
 /// Most unknown requests that are remembered: a loop may ask for ever.
@@ -51,14 +52,75 @@ impl ReplayHost {
     fn request(&self, call: &ProxyCall) -> Result<HostReply, HostError> {
         let identity = Identity::of(call);
         let Some(entry) = self.fixture.find(&identity) else {
-            let sentence = unknown(&identity);
-            let mut seen = lock(&self.seen);
-            if seen.unknown_requests.len() < UNKNOWN_REQUESTS {
-                seen.unknown_requests.push(sentence.clone());
-            }
-            return Err(plain(sentence));
+            return Err(self.not_recorded(&identity));
         };
         Ok(HostReply::JsonText(reply(entry).into()))
+    }
+
+    /// `uncontrolledFetch`: recorded as the request through the proxy that it stands for. Its headers are those the proxy
+    /// would have added, so what was recorded without any fits, too.
+    fn fetch(&self, call: FetchCall) -> Result<HostReply, HostError> {
+        let url = call.url.clone();
+        let body = call.body.unwrap_or_default();
+        let mut identity = Identity::of(&ProxyCall {
+            endpoint: call.url,
+            method: call.method,
+            headers: call.headers,
+            body: match String::from_utf8_lossy(&body).into_owned() {
+                text if text.is_empty() => ProxyBody::Empty,
+                text => ProxyBody::Text(text),
+            },
+            ..ProxyCall::default()
+        });
+        let mut found = self.fixture.find(&identity);
+        if found.is_none() {
+            identity.headers.clear();
+            found = self.fixture.find(&identity);
+        }
+        if found.is_none() {
+            // What was written by hand says nothing of the query either.
+            let asked = Identity {
+                params: Vec::new(),
+                ..identity.clone()
+            };
+            let entry = self.fixture.find(&asked);
+            found = entry.filter(|entry| !entry.contains_key("request"));
+        }
+        let Some(entry) = found else {
+            return Err(self.not_recorded(&identity));
+        };
+        let part = |name: &str| -> Value {
+            let text = entry.get(name).map_or("null", |text| text.get());
+            serde_json::from_str(text).unwrap_or_default()
+        };
+        let headers = part("headers");
+        let headers = headers.as_object().into_iter().flatten();
+        Ok(HostReply::Response(Box::new(HttpReply {
+            status: part("status")
+                .as_u64()
+                .and_then(|status| u16::try_from(status).ok())
+                .unwrap_or(200),
+            status_text: String::new(),
+            headers: headers
+                .map(|(name, value)| (name.to_lowercase(), identity::text_of(value)))
+                .collect(),
+            body: match part("response") {
+                Value::Null => Bytes::new(),
+                Value::String(text) => text.into(),
+                other => other.to_string().into(),
+            },
+            url,
+        })))
+    }
+
+    /// Remembers a request that the fixture does not know.
+    fn not_recorded(&self, identity: &Identity) -> HostError {
+        let sentence = unknown(identity);
+        let mut seen = lock(&self.seen);
+        if seen.unknown_requests.len() < UNKNOWN_REQUESTS {
+            seen.unknown_requests.push(sentence.clone());
+        }
+        plain(sentence)
     }
 
     fn recorded(&self, member: &str) -> Result<HostReply, HostError> {
@@ -93,6 +155,7 @@ impl Host for ReplayHost {
     async fn call(&self, call: HostCall) -> Result<HostReply, HostError> {
         match call {
             HostCall::Proxy(call) => self.request(&call),
+            HostCall::UncontrolledFetch(call) => self.fetch(call),
             HostCall::PaginationSettings { .. } => Ok(HostReply::Json(self.paginate.clone())),
             HostCall::GetConnection { .. } => self.recorded("getConnection"),
             HostCall::GetMetadata => self.recorded("getMetadata"),

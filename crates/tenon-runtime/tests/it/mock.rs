@@ -48,7 +48,7 @@ async fn only_the_mocks_members_exist() {
     assert_eq!(
         seen,
         json!([
-            false, false, false, false, false, false, false, false, true, true
+            false, false, true, false, false, false, false, false, true, true
         ])
     );
 }

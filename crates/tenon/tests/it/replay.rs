@@ -246,26 +246,7 @@ fn the_clock_can_be_stopped() {
     assert_eq!(project.run(&arguments[..3]).code, 1);
 }
 
-#[test]
-fn a_provider_file_brings_pagination_settings() {
-    let project = project();
-    let start = TICKETS.find("            paginate: {").unwrap();
-    let end = start + TICKETS[start..].find('\n').unwrap();
-    project.write(
-        "desk/syncs/tickets.ts",
-        &TICKETS.replace(&TICKETS[start..end], ""),
-    );
-    let arguments = [
-        "test",
-        "--function",
-        "tickets",
-        "--providers",
-        "providers.yaml",
-    ];
-    assert_eq!(project.run(&arguments[..3]).code, 1);
-    project.write(
-        "providers.yaml",
-        "desk:
+const PROVIDERS: &str = "desk:
   display_name: Desk
   categories: [ticketing]
   auth_mode: API_KEY
@@ -277,12 +258,109 @@ fn a_provider_file_brings_pagination_settings() {
       cursor_path_in_response: next
       cursor_name_in_request: after
       response_path: tickets
-",
+";
+
+/// The sync leaves it to its provider how pages are asked for.
+fn without_settings() -> Project {
+    let project = project();
+    let start = TICKETS.find("            paginate: {").unwrap();
+    let end = start + TICKETS[start..].find('\n').unwrap();
+    project.write(
+        "desk/syncs/tickets.ts",
+        &TICKETS.replace(&TICKETS[start..end], ""),
     );
+    project
+}
+
+#[test]
+fn a_provider_file_brings_pagination_settings() {
+    let project = without_settings();
+    let arguments = [
+        "test",
+        "--function",
+        "tickets",
+        "--providers",
+        "providers.yaml",
+    ];
+    assert_eq!(project.run(&arguments[..3]).code, 1);
+    project.write("providers.yaml", PROVIDERS);
     let ran = project.run(&arguments);
     assert_eq!(
         (ran.out.as_str(), ran.err.as_str()),
         ("1 passed, 0 failed\n", "")
+    );
+}
+
+#[test]
+fn the_provider_of_an_integration_with_another_name_can_be_named() {
+    let project = without_settings();
+    project.write("providers.yaml", &PROVIDERS.replace("desk:", "helpdesk:"));
+    let arguments = [
+        "test",
+        "--function",
+        "tickets",
+        "--providers",
+        "providers.yaml",
+    ];
+    assert_eq!(project.run(&arguments).code, 1);
+    let named = [&arguments[..], &["--provider", "desk=helpdesk"]].concat();
+    assert_eq!(project.run(&named).out, "1 passed, 0 failed\n");
+
+    project.write(
+        "package.json",
+        r#"{ "tenon": { "providers": { "desk": "helpdesk" } } }"#,
+    );
+    assert_eq!(project.run(&arguments).out, "1 passed, 0 failed\n");
+    let unknown = [&arguments[..], &["--provider", "desk=nobody"]].concat();
+    let ran = project.run(&unknown);
+    assert!(
+        ran.err
+            .contains("integration `desk`: there is no provider `nobody`"),
+        "{}",
+        ran.err
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_integration_that_is_a_link_has_the_provider_of_its_target() {
+    let project = without_settings();
+    std::fs::rename(project.root().join("desk"), project.root().join("helpdesk")).unwrap();
+    std::os::unix::fs::symlink("helpdesk", project.root().join("desk")).unwrap();
+    project.write("providers.yaml", &PROVIDERS.replace("desk:", "helpdesk:"));
+    let arguments = [
+        "test",
+        "desk",
+        "--function",
+        "tickets",
+        "--providers",
+        "providers.yaml",
+    ];
+    assert_eq!(project.run(&arguments).out, "1 passed, 0 failed\n");
+}
+
+#[test]
+fn a_fetch_without_credentials_is_answered_from_the_recording() {
+    let project = project();
+    project.write(
+        "desk/actions/close-ticket.ts",
+        &CLOSE.replace(
+            "const response = await nango.put<{ state: string }>({ endpoint: `/tickets/${input.id}`, data: { state: 'closed' } });",
+            "const answer = await nango.uncontrolledFetch({ url: new URL(`https://desk.example.com/tickets/${input.id}`), method: 'PUT', headers: { 'X-Tenant': 't', Authorization: 'Bearer x' }, body: JSON.stringify({ state: 'closed' }) });
+             const response = { data: await answer.json() };",
+        ),
+    );
+    let ran = project.run(&["test", "--function", "close-ticket"]);
+    assert_eq!(ran.out, "1 passed, 0 failed\n");
+    project.write(
+        "desk/tests/close-ticket.test.json",
+        &CLOSE_FIXTURE.replace("/tickets/7", "/tickets/8"),
+    );
+    let ran = project.run(&["test", "--function", "close-ticket"]);
+    assert!(
+        ran.out.contains("No mock found for PUT tickets/7"),
+        "{}",
+        ran.out
     );
 }
 

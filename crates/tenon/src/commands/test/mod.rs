@@ -2,13 +2,13 @@
 
 mod discover;
 mod own_code;
+mod provider;
 mod report;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
-use serde_json::Value;
 use tenon_core::{Timestamp, function::Bundle};
 use tenon_providers::Catalogue;
 use tenon_runtime::{
@@ -19,6 +19,8 @@ use tenon_runtime::{
 
 use crate::ui;
 use discover::{Case, Found};
+pub(crate) use provider::paginate;
+use provider::{Given, Providers};
 pub(crate) use report::lines;
 use report::{Outcome, Report};
 
@@ -35,6 +37,7 @@ Examples:
   tenon test                                 everything below this folder
   tenon test github                          one integration
   tenon test github/tests/issues.test.json
+  tenon test --provider hubspot-eu=hubspot   whose pagination settings hold for an integration of another name
   tenon test --function issues --clock 2026-01-02T03:04:05Z
   tenon test --json                          a JSON object per fixture, for CI";
 
@@ -61,6 +64,10 @@ pub(crate) struct Args {
     /// Provider file in Nango's format, for pagination settings; repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) providers: Vec<PathBuf>,
+    /// Provider of an integration that has another name; repeatable. `package.json` may list them, too:
+    /// `"tenon": { "providers": { "hubspot-eu": "hubspot" } }`
+    #[arg(long, value_name = "INTEGRATION=PROVIDER")]
+    pub(crate) provider: Vec<Given>,
 }
 
 /// What `Date` shows.
@@ -112,6 +119,13 @@ fn test(args: Args) -> anyhow::Result<Report> {
 }
 
 async fn replay_all(found: Found, catalogue: &Catalogue, args: &Args) -> anyhow::Result<Report> {
+    let root = found.cases.first().map(|case| case.root.clone());
+    let providers = Providers::read(
+        root.as_deref().unwrap_or(&args.path),
+        &args.provider,
+        catalogue,
+    )?;
+    let providers = &providers;
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let program = std::env::current_exe().context("the path of this program")?;
     let pool = WorkerPool::start(WorkerPoolOptions {
@@ -126,7 +140,7 @@ async fn replay_all(found: Found, catalogue: &Catalogue, args: &Args) -> anyhow:
     let pool = &pool;
     let mut outcomes = futures::stream::iter(found.cases)
         .map(|case| async move {
-            let outcome = replay_one(&case, pool, catalogue, args.clock).await;
+            let outcome = replay_one(&case, pool, catalogue, providers, args.clock).await;
             (case, outcome)
         })
         .buffered(cores * 4);
@@ -140,6 +154,7 @@ async fn replay_one(
     case: &Case,
     pool: &WorkerPool,
     catalogue: &Catalogue,
+    providers: &Providers,
     clock: Option<ClockChoice>,
 ) -> Outcome {
     let prepared = {
@@ -159,23 +174,13 @@ async fn replay_one(
             Some(ClockChoice::Now) => None,
             Some(ClockChoice::Stopped(instant)) => Some(instant),
         },
-        paginate: paginate(catalogue, &case.entry.integration, &fixture),
+        paginate: providers.paginate(catalogue, &case.root, &case.entry.integration, &fixture),
     };
     let fixture = Arc::new(fixture.with_answers(overrides.answers));
     match replay(pool, &function, fixture, &surroundings).await {
         Verdict::Passed => Outcome::Passed,
         verdict => Outcome::judged(verdict, own_code::reason(&test)),
     }
-}
-
-/// `proxy.paginate` of the provider: the integration's name, or what the fixture recorded, names it.
-pub(crate) fn paginate(catalogue: &Catalogue, integration: &str, fixture: &Fixture) -> Value {
-    let provider = catalogue
-        .find(integration)
-        .or_else(|| catalogue.find(fixture.provider()?));
-    provider.map_or(Value::Null, |provider| {
-        provider.raw["proxy"]["paginate"].clone()
-    })
 }
 
 fn prepare(case: &Case) -> Result<(Replayed, Fixture), Outcome> {
