@@ -20,12 +20,14 @@ struct Cli {
     compatibility: Compatibility,
 }
 
-/// Flags of the published command line that change nothing here: nothing is asked, updated or reported without them.
+/// Flags of the published command line that every command takes. All but one change nothing here: nothing is updated or
+/// reported without them.
 #[derive(clap::Args)]
 struct Compatibility {
     #[arg(long, global = true, hide = true)]
     debug: bool,
-    #[arg(long, global = true, hide = true)]
+    /// Ask nothing: go on, or fail where a person would have to decide
+    #[arg(long, global = true)]
     no_interactive: bool,
     #[arg(long, global = true, hide = true)]
     no_dependency_update: bool,
@@ -96,7 +98,11 @@ fn main() -> ExitCode {
     {
         tenon_runtime::worker::main();
     }
-    let outcome = match Cli::parse().command {
+    let Cli {
+        command,
+        compatibility,
+    } = Cli::parse();
+    let outcome = match command {
         Command::Dev(flags) => server::run(&flags, server::Mode::Dev),
         Command::Serve(flags) => server::run(&flags, server::Mode::Serve),
         Command::Config(flags) => commands::config::run(&flags),
@@ -105,7 +111,9 @@ fn main() -> ExitCode {
         Command::Create(args) => return commands::generate::function(args),
         Command::GenerateTests(args) => return commands::generate::tests(args),
         Command::GenerateDocs(args) => return commands::generate::docs(args),
-        Command::Deploy(args) => return commands::deploy::run(args),
+        Command::Deploy(args) => {
+            return commands::deploy::run(args, compatibility.no_interactive);
+        }
         Command::Compile(args) => return commands::compile::run(args),
         Command::Dryrun(args) => return commands::dryrun::run(args),
         Command::Migrate(args) => return commands::migrate::run(args),

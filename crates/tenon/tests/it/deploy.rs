@@ -178,7 +178,13 @@ fn nothing_is_destroyed_unasked() {
         json!([{"name":"old","providerConfigKey":"desk","connections":2,"auto_start":true}]);
     let server = FakeServer::start(&[(CONFIRM, 200, plan), (DEPLOY, 200, json!([]))]);
     let project = Project::new();
-    for arguments in [&[][..], &["--auto-confirm"], &["--allow-destructive"]] {
+    for arguments in [
+        &[][..],
+        &["--auto-confirm"],
+        &["--allow-destructive"],
+        &["--no-interactive"],
+        &["--no-interactive", "--allow-destructive"],
+    ] {
         let ran = deploy(&project, &server, arguments);
         assert_eq!(ran.code, 11, "{ran:?}");
         assert!(
@@ -194,6 +200,42 @@ fn nothing_is_destroyed_unasked() {
         &["--auto-confirm", "--allow-destructive"],
     );
     assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+/// A terminal is there, so that only the flag keeps it from asking.
+#[cfg(unix)]
+#[test]
+fn without_interaction_nobody_is_asked_even_at_a_terminal() {
+    use std::{fs::File, process::Stdio};
+
+    let mut plan = nothing();
+    plan["deletedModels"] = json!(["Ticket"]);
+    let server = FakeServer::start(&[(CONFIRM, 200, plan), (DEPLOY, 200, json!([]))]);
+    let project = Project::new();
+    let at_terminal = |arguments: &[&str]| {
+        let terminal = File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/ptmx")
+            .unwrap();
+        let mut command = project.tenon(&["deploy"]);
+        command
+            .args(arguments)
+            .stdin(Stdio::from(terminal))
+            .env("NANGO_HOSTPORT", &server.url)
+            .env("NANGO_SECRET_KEY_DEV", "key-of-dev");
+        Ran::of(command.output().unwrap())
+    };
+    let ran = at_terminal(&["--no-interactive"]);
+    assert_eq!(ran.code, 11, "{ran:?}");
+    assert!(
+        ran.err.contains("model `Ticket` and its records"),
+        "{}",
+        ran.err
+    );
+    assert!(!ran.out.contains("[y/N]"), "{}", ran.out);
+    let willing = ["--no-interactive", "--auto-confirm", "--allow-destructive"];
+    assert_eq!(at_terminal(&willing).code, 0);
 }
 
 #[test]

@@ -47,8 +47,8 @@ pub(crate) const DEPLOY_ERROR: u8 = 11;
 
 const HELP: &str = "\
 The plan comes first: what is new (+), changed (~) and gone (-). Where something would be deleted that holds data (a sync
-with connections, a model), people are asked; machines (CI, no terminal) refuse, unless both --auto-confirm and
---allow-destructive are given.
+with connections, a model), people are asked. Nobody is asked in CI, without a terminal, with --no-interactive or with
+--auto-confirm: then such a deployment is refused, unless both --auto-confirm and --allow-destructive are given.
 
 Without -i, -s or -a the whole project is deployed, and what it no longer holds is removed from the server.
 
@@ -101,8 +101,8 @@ pub(crate) struct Args {
 }
 
 /// Deploys; exit code 10 if the code is wrong, 11 if the server refuses, 1 otherwise.
-pub(crate) fn run(args: Args) -> ExitCode {
-    match deploy(&args) {
+pub(crate) fn run(args: Args, no_interactive: bool) -> ExitCode {
+    match deploy(&args, no_interactive) {
         Ok(()) => ExitCode::SUCCESS,
         Err(DeployError::Compile(error)) => compile::report(&error),
         Err(
@@ -136,7 +136,7 @@ enum DeployError {
     Runtime(#[source] std::io::Error),
 }
 
-fn deploy(args: &Args) -> Result<(), DeployError> {
+fn deploy(args: &Args, no_interactive: bool) -> Result<(), DeployError> {
     let target = Target::find(&args.path, &args.environment, args.url.as_deref())?;
     let selection = Selection {
         sync: args.sync.clone(),
@@ -160,7 +160,8 @@ fn deploy(args: &Args) -> Result<(), DeployError> {
         return Ok(());
     }
     if let Some(what) = plan.destroys() {
-        confirm(args, what)?;
+        let nobody = no_interactive || in_ci() || !std::io::stdin().is_terminal();
+        confirm(args, nobody, what)?;
     }
     let deployed = runtime.block_on(send(&client, &body))?;
     ui::say(told(&deployed));
@@ -185,12 +186,11 @@ pub(crate) fn told(deployed: &[Deployed]) -> String {
 }
 
 /// Lets people decide about what a deployment deletes; never asks where nobody can answer.
-fn confirm(args: &Args, what: String) -> Result<(), DeployError> {
+fn confirm(args: &Args, nobody: bool, what: String) -> Result<(), DeployError> {
     if args.auto_confirm && args.allow_destructive {
         return Ok(());
     }
-    let nobody = args.auto_confirm || in_ci() || !std::io::stdin().is_terminal();
-    if nobody {
+    if nobody || args.auto_confirm {
         return Err(DeployError::Destructive { what });
     }
     ui::say(format!("This {what}. Deploy? [y/N]"));
