@@ -61,6 +61,8 @@ impl Node {
         let store = Store::open(StoreOptions {
             url,
             instance_key: None,
+            previous_keys: Vec::new(),
+            key_vault: None,
             key_file: Some(folder.path().join("instance.key")),
             readers: READERS,
             clock: Arc::clone(&clock),

@@ -15,6 +15,7 @@ pub mod events;
 pub mod functions;
 pub mod health;
 pub mod integrations;
+pub mod keys;
 pub mod oauth;
 pub mod operations;
 pub mod providers;
@@ -37,6 +38,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(webhook::routes())
         .merge(action::routes())
         .merge(environment::routes())
+        .merge(keys::routes())
         .merge(providers::routes())
         .merge(proxy::routes())
         .merge(events::routes())

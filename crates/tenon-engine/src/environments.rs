@@ -260,17 +260,31 @@ async fn add_key(
         .await
 }
 
+/// How a key looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyForm<'a> {
+    /// As published clients know keys: some check the form.
+    Uuid,
+    /// Recognisable, with the name of its environment.
+    Prefixed(&'a str),
+}
+
 /// Makes a key with certain scopes.
 pub async fn create_key(
     engine: &Engine,
     environment: EnvironmentPk,
     name: &str,
     scopes: &[String],
+    form: KeyForm<'_>,
 ) -> Result<ApiKeyRow, StoreError> {
+    let key = match form {
+        KeyForm::Uuid => Secret::new(engine.ids.uuid4().to_string()),
+        KeyForm::Prefixed(environment) => tenon_core::api_key::make(environment, &engine.random),
+    };
     let row = ApiKeyRow {
         pk: engine.ids.int(),
         name: name.to_owned(),
-        key: Secret::new(engine.ids.uuid4().to_string()),
+        key,
         scopes: serde_json::Value::from(scopes).to_string(),
     };
     let (lookup, now) = (key_lookup(engine, row.key.expose()), engine.clock.now());

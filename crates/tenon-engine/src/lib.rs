@@ -12,6 +12,7 @@ pub mod egress;
 pub mod environments;
 pub mod inbound;
 pub mod integrations;
+pub mod keys;
 pub mod operations;
 pub mod people;
 pub mod proxy;

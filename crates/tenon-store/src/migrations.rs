@@ -35,6 +35,7 @@ pub(crate) static MIGRATIONS: &[Migration] = migrations![
     "0012_jobs",
     "0013_quarantine",
     "0014_delivery_indexes",
+    "0015_key_rotation",
 ];
 
 /// The table of steps done; the same text for both databases.

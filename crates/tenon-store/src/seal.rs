@@ -6,6 +6,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
 };
 
 use aws_lc_rs::{
@@ -19,13 +20,19 @@ use tenon_core::{
 };
 
 use crate::{
-    Queries, StoreError, Tx, instance_key::InstanceKeys, params, statements, store::Inner,
+    Queries, StoreError, Tx,
+    instance_key::{HANDOVER, InstanceKey, InstanceKeys, id_text},
+    params,
+    rotation::dialect::CURRENT_CHECK,
+    statements,
+    store::Inner,
 };
 
 statements! {
     NEWEST_KEY = "
         SELECT pk, wrapped FROM data_key WHERE environment_pk = $1 ORDER BY created_at_us DESC, pk DESC LIMIT 1";
     FIND_KEY = "SELECT wrapped FROM data_key WHERE environment_pk = $1 AND pk = $2";
+    FIND_HANDOVER = "SELECT value FROM instance WHERE name = $1";
     INSERT_KEY = "
         INSERT INTO data_key (pk, environment_pk, wrapped, created_at_us) VALUES ($1, $2, $3, $4)";
 }
@@ -50,6 +57,10 @@ pub struct SealContext<'a> {
     /// Key of the row, as text.
     pub row: &'a str,
 }
+
+/// How long a node seals with a data key before it looks whether there is a newer one. On SQLite the only process there
+/// is makes the new ones itself.
+pub(crate) const NEWEST_KNOWN: Duration = Duration::from_secs(5);
 
 /// Nonces drawn together once a second one is asked for: the source of randomness costs about as much for one as for
 /// many.
@@ -196,17 +207,29 @@ impl DataKey {
 
 /// Data keys that one transaction has loaded or made; the others must not see them before it commits.
 #[derive(Default)]
-pub(crate) struct FreshKeys(Mutex<Vec<Arc<DataKey>>>);
+pub(crate) struct FreshKeys(Mutex<Vec<FreshKey>>);
+
+/// A key, and whether it is the one that seals: an older one may have been loaded to open something.
+type FreshKey = (Arc<DataKey>, bool);
 
 impl FreshKeys {
-    fn find(&self, wanted: impl Fn(&DataKey) -> bool) -> Option<Arc<DataKey>> {
+    fn find(&self, pk: i64) -> Option<Arc<DataKey>> {
         let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.iter().rev().find(|key| wanted(key)).cloned()
+        keys.iter()
+            .find(|(key, _)| key.pk == pk)
+            .map(|(key, _)| key.clone())
     }
 
-    fn add(&self, key: Arc<DataKey>) {
+    /// The key that this transaction seals with, once it has begun to.
+    fn newest(&self, environment: EnvironmentPk) -> Option<Arc<DataKey>> {
+        let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seals = |(key, seals): &&FreshKey| *seals && key.environment == environment;
+        keys.iter().rev().find(seals).map(|(key, _)| key.clone())
+    }
+
+    fn add(&self, key: Arc<DataKey>, seals: bool) {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.push(key);
+        keys.push((key, seals));
     }
 }
 
@@ -219,7 +242,13 @@ pub(crate) struct KeyRing {
 #[derive(Default)]
 struct DataKeys {
     by_pk: HashMap<i64, Arc<DataKey>>,
-    newest: HashMap<EnvironmentPk, Arc<DataKey>>,
+    newest: HashMap<EnvironmentPk, Newest>,
+}
+
+/// The key that seals, and when that was seen (monotonic).
+struct Newest {
+    key: Arc<DataKey>,
+    seen: Duration,
 }
 
 impl KeyRing {
@@ -228,6 +257,10 @@ impl KeyRing {
             instance,
             data: RwLock::default(),
         }
+    }
+
+    pub(crate) const fn instance(&self) -> &InstanceKeys {
+        &self.instance
     }
 
     pub(crate) fn index_hash(&self, domain: &str, content: &[u8]) -> [u8; 32] {
@@ -245,7 +278,7 @@ impl KeyRing {
             return;
         }
         let mut data = self.data.write().unwrap_or_else(PoisonError::into_inner);
-        for key in fresh {
+        for (key, _) in fresh {
             data.by_pk.insert(key.pk, key);
         }
     }
@@ -257,21 +290,29 @@ impl KeyRing {
         fresh: &FreshKeys,
         environment: EnvironmentPk,
     ) -> Result<Arc<DataKey>, StoreError> {
-        if let Some(key) = fresh.find(|key| key.environment == environment) {
+        if let Some(key) = fresh.newest(environment) {
             return Ok(key);
         }
-        if let Some(key) = self.known(|keys| keys.newest.get(&environment).cloned()) {
+        let oldest = tx.is_postgres().then(|| {
+            let now = tx.store().clock.monotonic();
+            now.saturating_sub(NEWEST_KNOWN)
+        });
+        let seen_lately = |newest: &&Newest| oldest.is_none_or(|oldest| newest.seen >= oldest);
+        let known = self.known(|keys| {
+            let newest = keys.newest.get(&environment).filter(seen_lately);
+            newest.map(|newest| Arc::clone(&newest.key))
+        });
+        if let Some(key) = known {
             return Ok(key);
         }
         let row = tx.get(&NEWEST_KEY, params![environment]).await?;
-        let key = self.unwrap(environment, row.get(0)?, &row.get(1)?)?;
-        fresh.add(key.clone());
-        let (shared, newest) = (tx.store(), key.clone());
-        tx.after_commit(move || {
-            let mut data = shared.keys.data.write();
-            let data = data.as_mut().unwrap_or_else(|poison| poison.get_mut());
-            data.newest.insert(environment, newest);
-        });
+        let pk = row.get(0)?;
+        let key = match self.known(|keys| keys.by_pk.get(&pk).cloned()) {
+            Some(key) => key,
+            None => self.unwrap(tx, environment, pk, &row.get(1)?).await?,
+        };
+        fresh.add(key.clone(), true);
+        seal_with_after_commit(tx, key.clone());
         Ok(key)
     }
 
@@ -283,7 +324,7 @@ impl KeyRing {
         environment: EnvironmentPk,
         pk: i64,
     ) -> Result<Option<Arc<DataKey>>, StoreError> {
-        if let Some(key) = fresh.and_then(|fresh| fresh.find(|key| key.pk == pk)) {
+        if let Some(key) = fresh.and_then(|fresh| fresh.find(pk)) {
             return Ok(Some(key));
         }
         if let Some(key) = self.known(|keys| keys.by_pk.get(&pk).cloned()) {
@@ -292,9 +333,9 @@ impl KeyRing {
         let Some(row) = source.find(&FIND_KEY, params![environment, pk]).await? else {
             return Ok(None);
         };
-        let key = self.unwrap(environment, pk, &row.get(0)?)?;
+        let key = self.unwrap(source, environment, pk, &row.get(0)?).await?;
         match fresh {
-            Some(fresh) => fresh.add(key.clone()),
+            Some(fresh) => fresh.add(key.clone(), false),
             None => {
                 let mut data = self.data.write().unwrap_or_else(PoisonError::into_inner);
                 data.by_pk.insert(pk, key.clone());
@@ -320,6 +361,7 @@ impl KeyRing {
         open(&key, &associated(table, column, row), sealed).ok_or_else(corrupt)
     }
 
+    /// Makes a data key, which seals from this transaction on.
     pub(crate) async fn create(
         &self,
         tx: &Tx,
@@ -332,32 +374,79 @@ impl KeyRing {
         let mut key = Secret::new([0; 32]);
         random.fill(key.expose_mut());
         let row = wrapped_row(environment, pk);
-        let wrapped = self
-            .instance
-            .wrap(random, "data_key", "wrapped", &row, key.expose())?;
+        let instance = self.current(tx).await?;
+        let wrapped = instance.wrap(random, "data_key", &row, key.expose())?;
         let params = params![pk, environment, wrapped, now];
         tx.execute(&INSERT_KEY, params).await?;
-        fresh.add(Arc::new(DataKey::new(pk, environment, key.expose())));
+        let key = Arc::new(DataKey::new(pk, environment, key.expose()));
+        fresh.add(key.clone(), true);
+        seal_with_after_commit(tx, key);
         Ok(())
+    }
+
+    /// The instance key in force, held against a rotation until the transaction ends.
+    pub(crate) async fn current(&self, tx: &Tx) -> Result<Arc<InstanceKey>, StoreError> {
+        let row = tx.get(&CURRENT_CHECK, &[]).await?;
+        let check: Bytes = row.get(0)?;
+        let id = sealed_by(&check).ok_or_else(|| corrupt("instance", "value", "check"))?;
+        self.instance_key(tx, id).await
+    }
+
+    /// An instance key by its id; one that this node does not have yet is learned from a rotation under way.
+    pub(crate) async fn instance_key<Q: Queries>(
+        &self,
+        source: &Q,
+        id: [u8; 8],
+    ) -> Result<Arc<InstanceKey>, StoreError> {
+        if let Some(key) = self.instance.find(id) {
+            return Ok(key);
+        }
+        let name = format!("{HANDOVER}{}", id_text(id));
+        let row = source.find(&FIND_HANDOVER, params![&name]).await?;
+        let value: Option<Bytes> = row.map(|row| row.get(0)).transpose()?;
+        let learned = value.and_then(|value| self.instance.learn(&name, &value));
+        learned.ok_or_else(|| {
+            StoreError::Key(format!(
+                "this node does not have the instance key {}: give it that key and restart it",
+                id_text(id)
+            ))
+        })
     }
 
     fn known<T>(&self, look: impl FnOnce(&DataKeys) -> T) -> T {
         look(&self.data.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn unwrap(
+    async fn unwrap<Q: Queries>(
         &self,
+        source: &Q,
         environment: EnvironmentPk,
         pk: i64,
         wrapped: &Bytes,
     ) -> Result<Arc<DataKey>, StoreError> {
         let row = wrapped_row(environment, pk);
-        let key = self.instance.unwrap("data_key", "wrapped", &row, wrapped)?;
+        let corrupt = || corrupt("data_key", "wrapped", &row);
+        let id = sealed_by(wrapped).ok_or_else(corrupt)?;
+        let instance = self.instance_key(source, id).await?;
+        let key = instance.unwrap("data_key", &row, wrapped);
+        let key = key.ok_or_else(corrupt)?;
         Ok(Arc::new(DataKey::new(pk, environment, key.expose())))
     }
 }
 
-fn wrapped_row(environment: EnvironmentPk, pk: i64) -> String {
+/// From the commit on, and not before, everybody seals with this key.
+fn seal_with_after_commit(tx: &Tx, key: Arc<DataKey>) {
+    let store = tx.store();
+    let seen = store.clock.monotonic();
+    tx.after_commit(move || {
+        let mut data = store.keys.data.write();
+        let data = data.as_mut().unwrap_or_else(|poison| poison.get_mut());
+        data.newest.insert(key.environment, Newest { key, seen });
+    });
+}
+
+/// What a wrapped data key is bound to.
+pub(crate) fn wrapped_row(environment: EnvironmentPk, pk: i64) -> String {
     format!("{environment}/{pk}")
 }
 
@@ -370,9 +459,14 @@ fn corrupt(table: &'static str, column: &'static str, row: &str) -> StoreError {
 }
 
 fn key_id(sealed: &[u8]) -> Option<i64> {
+    sealed_by(sealed).map(i64::from_be_bytes)
+}
+
+/// The id of the key that sealed a value, as it stands behind the format byte.
+pub(crate) fn sealed_by(sealed: &[u8]) -> Option<[u8; KEY_ID_BYTES]> {
     let (format, rest) = sealed.split_first()?;
     let id = rest.first_chunk::<KEY_ID_BYTES>()?;
-    (*format == FORMAT).then(|| i64::from_be_bytes(*id))
+    (*format == FORMAT).then_some(*id)
 }
 
 /// Associated data: each part with its length, so that no two places share one.

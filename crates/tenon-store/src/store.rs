@@ -7,7 +7,7 @@ use tenon_core::{Ids, Secret, SharedClock, SharedRandom, function::Cancel, names
 
 use crate::{
     Changes, Param, Row, SealContext, Sealed, Statement, StoreError,
-    instance_key::KeySource,
+    instance_key::{KeyFile, KeySource, KeyVault},
     postgres::Postgres,
     seal::{KeyRing, Opener},
     sqlite::Sqlite,
@@ -29,8 +29,12 @@ pub struct StoreOptions {
     pub url: DatabaseUrl,
     /// The instance key, if the caller has one; a new one is offered for an empty database only.
     pub instance_key: Option<Secret<[u8; 32]>>,
+    /// Keys that are readable beside it: what was in force before, or comes next.
+    pub previous_keys: Vec<Secret<[u8; 32]>>,
     /// Where the instance key is looked for when none is given, and where a new one is written for an empty database.
     pub key_file: Option<PathBuf>,
+    /// The key service that wraps the instance key, if there is one.
+    pub key_vault: Option<Arc<dyn KeyVault>>,
     /// Connections that read (SQLite), or all connections (Postgres).
     pub readers: usize,
     pub clock: SharedClock,
@@ -44,6 +48,7 @@ pub struct Store(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) backend: Backend,
     pub(crate) keys: KeyRing,
+    pub(crate) key_source: KeySource,
     pub(crate) clock: SharedClock,
     pub(crate) random: SharedRandom,
     pub(crate) ids: Ids,
@@ -59,14 +64,16 @@ impl Store {
     pub async fn open(options: StoreOptions) -> Result<Self, StoreError> {
         let source = KeySource {
             given: options.instance_key,
-            file: options.key_file,
+            previous: options.previous_keys,
+            file: options.key_file.map(KeyFile),
+            vault: options.key_vault,
             random: options.random.clone(),
             now: options.clock.now(),
         };
         let (backend, keys) = match &options.url {
             DatabaseUrl::Sqlite(path) => {
                 let path = path.clone();
-                let readers = options.readers;
+                let (readers, source) = (options.readers, source.clone());
                 let opening =
                     tokio::task::spawn_blocking(move || Sqlite::open(&path, readers, &source));
                 let (sqlite, keys) = opening
@@ -83,6 +90,7 @@ impl Store {
         Ok(Self(Arc::new(Inner {
             backend,
             keys: KeyRing::new(keys),
+            key_source: source,
             ids: Ids::new(options.clock.clone(), options.random.clone()),
             clock: options.clock,
             random: options.random,
@@ -104,6 +112,10 @@ impl Store {
             Backend::Sqlite(sqlite) => sqlite.write(&self.0, body).await,
             Backend::Postgres(postgres) => postgres.write(&self.0, body).await,
         }
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
     }
 
     /// Plain reads, outside any transaction.

@@ -230,6 +230,11 @@ impl Tx {
             .await
     }
 
+    /// Data keys that this transaction has loaded or made.
+    pub(crate) fn fresh_keys(&self) -> &FreshKeys {
+        &self.0.keys
+    }
+
     /// Runs `wake` after the commit and only then: to wake a loop. Must not block.
     pub fn after_commit(&self, wake: impl FnOnce() + Send + 'static) {
         self.0

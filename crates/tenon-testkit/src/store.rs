@@ -53,6 +53,8 @@ impl TestStore {
         let options = StoreOptions {
             url,
             instance_key: Some(Secret::new([7; 32])),
+            previous_keys: Vec::new(),
+            key_vault: None,
             key_file: None,
             readers: 4,
             clock: clock.shared(),

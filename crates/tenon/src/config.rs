@@ -3,6 +3,8 @@
 //! Every key stands, explained, in `tenon.default.toml`; a test loads it. This is the only module that reads environment
 //! variables.
 
+mod instance_key;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -11,6 +13,8 @@ use std::{
 
 use clap::Args;
 use tenon_core::Secret;
+
+pub(crate) use instance_key::InstanceKeyPlace;
 
 /// Flags that `dev`, `serve` and `config` share.
 #[derive(Args, Debug, Clone, Default)]
@@ -132,6 +136,90 @@ const KEYS: &[Key] = &[
         secret: true,
     },
     Key {
+        name: "encryption_key_file",
+        variables: &["TENON_ENCRYPTION_KEY_FILE"],
+        default: None,
+        secret: false,
+    },
+    Key {
+        name: "encryption_key_command",
+        variables: &["TENON_ENCRYPTION_KEY_COMMAND"],
+        default: None,
+        secret: true,
+    },
+    Key {
+        name: "vault_key",
+        variables: &["TENON_VAULT_KEY"],
+        default: None,
+        secret: false,
+    },
+    Key {
+        name: "vault_url",
+        variables: &["TENON_VAULT_URL", "VAULT_ADDR"],
+        default: None,
+        secret: false,
+    },
+    Key {
+        name: "vault_token",
+        variables: &["TENON_VAULT_TOKEN", "VAULT_TOKEN"],
+        default: None,
+        secret: true,
+    },
+    Key {
+        name: "vault_mount",
+        variables: &["TENON_VAULT_MOUNT"],
+        default: Some("transit"),
+        secret: false,
+    },
+    Key {
+        name: "vault_namespace",
+        variables: &["TENON_VAULT_NAMESPACE", "VAULT_NAMESPACE"],
+        default: None,
+        secret: false,
+    },
+    Key {
+        name: "aws_kms_key",
+        variables: &["TENON_AWS_KMS_KEY"],
+        default: None,
+        secret: false,
+    },
+    Key {
+        name: "aws_kms_url",
+        variables: &["TENON_AWS_KMS_URL"],
+        default: None,
+        secret: false,
+    },
+    Key {
+        name: "aws_region",
+        variables: &["TENON_AWS_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"],
+        default: None,
+        secret: false,
+    },
+    Key {
+        name: "aws_access_key_id",
+        variables: &["TENON_AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"],
+        default: None,
+        secret: false,
+    },
+    Key {
+        name: "aws_secret_access_key",
+        variables: &["TENON_AWS_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"],
+        default: None,
+        secret: true,
+    },
+    Key {
+        name: "aws_session_token",
+        variables: &["TENON_AWS_SESSION_TOKEN", "AWS_SESSION_TOKEN"],
+        default: None,
+        secret: true,
+    },
+    Key {
+        name: "previous_encryption_keys",
+        variables: &["TENON_PREVIOUS_ENCRYPTION_KEYS"],
+        default: Some(""),
+        secret: true,
+    },
+    Key {
         name: "providers",
         variables: &["TENON_PROVIDERS"],
         default: Some(""),
@@ -206,7 +294,9 @@ pub(crate) struct Config {
     pub connect_port: Option<u16>,
     pub connect_url: String,
     pub database_url: Option<Secret<String>>,
-    pub encryption_key: Option<Secret<String>>,
+    pub instance_key: InstanceKeyPlace,
+    /// Readable beside it.
+    pub previous_encryption_keys: Vec<Secret<String>>,
     pub providers: Vec<PathBuf>,
     pub allow_egress: Vec<String>,
     pub rate_limit: Option<u32>,
@@ -324,9 +414,11 @@ impl Config {
             connect_port,
             connect_url,
             database_url: database_url.map(Secret::new),
-            encryption_key: text("encryption_key")
-                .filter(|key| !key.is_empty())
-                .map(Secret::new),
+            instance_key: instance_key::parse(&raw)?,
+            previous_encryption_keys: list("previous_encryption_keys")
+                .into_iter()
+                .map(Secret::new)
+                .collect(),
             providers: list("providers").into_iter().map(PathBuf::from).collect(),
             allow_egress: list("allow_egress"),
             rate_limit: number(&raw, "rate_limit")?,
@@ -345,7 +437,9 @@ impl Config {
         KEYS.iter()
             .filter_map(|key| {
                 let raw = self.raw.get(key.name)?;
-                let value = if key.secret {
+                let value = if raw.values.is_empty() {
+                    String::new()
+                } else if key.secret {
                     "***".to_owned()
                 } else {
                     raw.values.join(", ")
@@ -389,7 +483,10 @@ fn resolve(
 }
 
 fn split_list(key: &str, text: &str) -> Vec<String> {
-    if matches!(key, "providers" | "allow_egress") {
+    if matches!(
+        key,
+        "providers" | "allow_egress" | "previous_encryption_keys"
+    ) {
         return text
             .split(',')
             .map(str::trim)
@@ -615,6 +712,70 @@ mod tests {
             ..ServerFlags::default()
         };
         assert!(Config::from_layers(&flags, &FileLayer::default(), &none).is_err());
+    }
+
+    #[test]
+    fn faults_17_one_place_for_the_instance_key_and_all_that_it_needs() {
+        let config = |variables: &[(&str, &str)]| {
+            let variable = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            Config::from_layers(&ServerFlags::default(), &FileLayer::default(), &variable)
+        };
+        let refused = [
+            (
+                vec![("TENON_ENCRYPTION_KEY", "a"), ("TENON_VAULT_KEY", "b")],
+                "`encryption_key` and `vault_key` both say",
+            ),
+            (
+                vec![
+                    ("NANGO_ENCRYPTION_KEY", "a"),
+                    ("TENON_ENCRYPTION_KEY_FILE", "b"),
+                ],
+                "`encryption_key` and `encryption_key_file` both say",
+            ),
+            (
+                vec![
+                    ("TENON_VAULT_KEY", "b"),
+                    ("VAULT_ADDR", "https://vault:8200"),
+                ],
+                "`vault_key` is set, and it needs `vault_token`",
+            ),
+            (
+                vec![
+                    ("TENON_AWS_KMS_KEY", "alias/tenon"),
+                    ("AWS_ACCESS_KEY_ID", "a"),
+                ],
+                "`aws_kms_key` is set, and it needs `aws_region`",
+            ),
+        ];
+        for (variables, sentence) in refused {
+            let error = config(&variables).unwrap_err().to_string();
+            assert!(error.starts_with(sentence), "{error}");
+        }
+        let kms = config(&[
+            ("TENON_AWS_KMS_KEY", "alias/tenon"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "a"),
+            ("AWS_SECRET_ACCESS_KEY", "hidden"),
+        ])
+        .unwrap();
+        let super::InstanceKeyPlace::AwsKms(key) = &kms.instance_key else {
+            panic!("another place");
+        };
+        assert_eq!(key.url.as_str(), "https://kms.eu-central-1.amazonaws.com/");
+        assert!(
+            kms.explain()
+                .iter()
+                .all(|(_, value, _)| !value.contains("hidden"))
+        );
+        // Variables of other tools alone decide nothing.
+        let file = config(&[("VAULT_ADDR", "https://vault:8200"), ("AWS_REGION", "x")]).unwrap();
+        assert!(matches!(
+            file.instance_key,
+            super::InstanceKeyPlace::File(None)
+        ));
     }
 
     #[test]

@@ -77,6 +77,8 @@ enum Command {
     Pull(commands::pull::Args),
     /// Show what happened on a server, and what functions logged
     Logs(commands::logs::Args),
+    /// Show the keys that seal what is stored, and replace them
+    Keys(commands::keys::Args),
     /// Look at machine, project and server, and say what to do
     Doctor(commands::doctor::Args),
     /// Serve a provider on loopback from recorded fixtures, with faults on request
@@ -118,6 +120,7 @@ fn main() -> ExitCode {
         Command::Dryrun(args) => return commands::dryrun::run(args),
         Command::Migrate(args) => return commands::migrate::run(args),
         Command::Pull(args) => return commands::pull::run(args),
+        Command::Keys(args) => return commands::keys::run(args),
         Command::Logs(args) => return commands::logs::run(args),
         Command::Doctor(args) => return commands::doctor::run(args),
         Command::Simulate(args) => return commands::simulate::run(args),

@@ -27,8 +27,11 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&str, ApiError> {
     Ok(text.rsplit("Bearer ").next().unwrap_or(text).trim())
 }
 
-/// Whether a text has the form of a secret key.
+/// Whether a text has the form of a secret key: a UUID of version 4, or one of the recognisable ones.
 pub(crate) fn is_key(text: &str) -> bool {
+    if text.starts_with(tenon_core::api_key::PREFIX) {
+        return tenon_core::api_key::is_one(text);
+    }
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
             8 | 13 | 18 | 23 => byte == b'-',

@@ -42,6 +42,8 @@ scopes! {
     CreateEnvironments = "account:environments:create";
     CreateKeys = "account:environments:api_keys:create";
     DeleteKeys = "account:environments:api_keys:delete";
+    ReadKeys = "account:keys:read";
+    RotateKeys = "account:keys:rotate";
     ReadRecords = "environment:records:read";
     WriteRecords = "environment:records:write";
     ExecuteSyncs = "environment:syncs:execute";

@@ -88,7 +88,8 @@ async fn a_key_does_only_what_its_scopes_say() {
         "environment:connections:read".to_owned(),
         "environment:integrations:*".to_owned(),
     ];
-    let key = environments::create_key(&app.engine, app.environment.pk, "reader", &scopes)
+    let form = environments::KeyForm::Uuid;
+    let key = environments::create_key(&app.engine, app.environment.pk, "reader", &scopes, form)
         .await
         .unwrap();
     let key = key.key.expose();

@@ -21,6 +21,7 @@ mod function_modes;
 mod functions;
 mod health;
 mod integrations;
+mod keys;
 mod lifecycle;
 mod on_events;
 mod operations;

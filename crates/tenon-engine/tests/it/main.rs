@@ -7,6 +7,7 @@
 
 mod delivery;
 mod egress;
+mod key_vaults;
 mod node;
 mod records;
 mod world;

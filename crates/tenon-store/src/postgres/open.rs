@@ -5,7 +5,7 @@ use deadpool_postgres::Object;
 use super::{Postgres, error_of, values};
 use crate::{
     Param, Row, Statement, StoreError,
-    instance_key::{CHECK, FIND_VALUE, INDEX_KEY, INSERT_VALUE, InstanceKeys, KeySource},
+    instance_key::{ALL_VALUES, INSERT_VALUE, InstanceKeys, InstanceRows, KeySource},
     migrations::{self, Migration, VERSION_TABLE},
     params,
 };
@@ -62,14 +62,12 @@ impl Opening<'_> {
     }
 
     async fn unlock(&self) -> Result<InstanceKeys, StoreError> {
-        let check = self.value(CHECK).await?;
-        let index_key = self.value(INDEX_KEY).await?;
-        self.source.unlock(check.as_ref(), index_key.as_ref())
-    }
-
-    async fn value(&self, name: &str) -> Result<Option<bytes::Bytes>, StoreError> {
-        let rows = self.query(&FIND_VALUE, params![name]).await?;
-        rows.first().map(|row| row.get(0)).transpose()
+        let rows = self.query(&ALL_VALUES, &[]).await?;
+        let rows: Result<InstanceRows, StoreError> = rows
+            .iter()
+            .map(|row| Ok((row.get(0)?, row.get(1)?)))
+            .collect();
+        self.source.unlock(&rows?).await
     }
 
     async fn initialise(&self) -> Result<InstanceKeys, StoreError> {
@@ -78,7 +76,7 @@ impl Opening<'_> {
             return Err(StoreError::refused("schema", "there is no schema"));
         };
         self.apply(first).await?;
-        let instance = self.source.create()?;
+        let instance = self.source.create().await?;
         for (name, value) in instance.rows {
             self.query(&INSERT_VALUE, params![name, value]).await?;
         }

@@ -11,7 +11,7 @@ use rusqlite::{OpenFlags, config::DbConfig};
 use super::connection::{Connection, error_of};
 use crate::{
     Param, StoreError,
-    instance_key::{CHECK, FIND_VALUE, INDEX_KEY, INSERT_VALUE, InstanceKeys, KeySource},
+    instance_key::{ALL_VALUES, INSERT_VALUE, InstanceKeys, InstanceRows, KeySource},
     migrations::{self, Migration, VERSION_TABLE},
     params,
 };
@@ -100,12 +100,17 @@ fn unlock(path: &Path, source: &KeySource) -> Result<Option<InstanceKeys>, Store
     if !has_table(&connection, "instance")? {
         return Ok(None);
     }
-    let value = |name| -> Result<_, StoreError> {
-        let rows = connection.query(&FIND_VALUE, params![name], 1)?;
-        rows.first().map(|row| row.get(0)).transpose()
-    };
-    let (check, index_key) = (value(CHECK)?, value(INDEX_KEY)?);
-    source.unlock(check.as_ref(), index_key.as_ref()).map(Some)
+    let rows = connection.query(&ALL_VALUES, &[], usize::MAX)?;
+    let rows: Result<InstanceRows, StoreError> = rows
+        .iter()
+        .map(|row| Ok((row.get(0)?, row.get(1)?)))
+        .collect();
+    wait(source.unlock(&rows?)).map(Some)
+}
+
+/// A key service may have to be asked. This thread is one that may block.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Handle::current().block_on(future)
 }
 
 fn has_table(connection: &Connection, name: &str) -> Result<bool, StoreError> {
@@ -123,7 +128,7 @@ fn initialise(connection: &Connection, source: &KeySource) -> Result<InstanceKey
         return Err(StoreError::refused("schema", "there is no schema"));
     };
     apply(connection, first, source)?;
-    let instance = source.create()?;
+    let instance = wait(source.create())?;
     for (name, value) in instance.rows {
         connection.execute(&INSERT_VALUE, params![name, value])?;
     }

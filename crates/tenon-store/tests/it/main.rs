@@ -7,6 +7,7 @@
 
 mod instance_key;
 mod records;
+mod rotation;
 mod schema;
 mod seal;
 mod transactions;

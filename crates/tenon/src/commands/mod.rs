@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod dryrun;
 pub(crate) mod generate;
 pub(crate) mod init;
+pub(crate) mod keys;
 pub(crate) mod logs;
 pub(crate) mod migrate;
 pub(crate) mod pull;

@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use tenon_core::function::Cancel;
-use tenon_engine::{Engine, auth, delivery, inbound, operations::Retention, work};
+use tenon_engine::{Engine, auth, delivery, inbound, keys::Keeper, operations::Retention, work};
 use tokio::task::JoinSet;
 use tracing::error;
 
@@ -30,6 +30,9 @@ pub(super) fn start(engine: &Engine, shutdown: &Cancel) -> JoinSet<()> {
     });
     add("refresher", |engine, shutdown| {
         Box::pin(auth::Refresher { engine }.run(shutdown))
+    });
+    add("keeper", |engine, shutdown| {
+        Box::pin(Keeper::new(engine).run(shutdown))
     });
     add("retention", |engine, shutdown| {
         Box::pin(Retention::new(engine).run(shutdown))

@@ -1,8 +1,10 @@
 //! `tenon dev` and `tenon serve`: builds the rooms, joins them, runs until told to stop.
 
 mod data_dir;
+pub(crate) mod database;
 mod dev_file;
 mod drain;
+mod instance_key;
 mod listen;
 mod log;
 mod loops;

@@ -21,13 +21,10 @@ use tenon_engine::{
 };
 use tenon_providers::Catalogue;
 use tenon_runtime::{WorkerPool, WorkerPoolOptions};
-use tenon_store::{DatabaseUrl, Store, StoreOptions, messages::Messages, parse_instance_key};
+use tenon_store::messages::Messages;
 
-use super::{Mode, data_dir::Node, dev_file::EnvironmentKeys};
+use super::{Mode, data_dir::Node, database, dev_file::EnvironmentKeys};
 use crate::{config::Config, demo::Demo};
-
-/// Connections that read (SQLite), or all connections of the pool (Postgres).
-const READERS: usize = 8;
 
 /// The joined rooms.
 pub(super) struct Rooms {
@@ -46,7 +43,7 @@ pub(super) async fn build(
     let random: SharedRandom = Arc::new(SystemRandom);
     let ids = Ids::new(Arc::clone(&clock), Arc::clone(&random));
     let node = Node::take(data_dir, config.node.as_deref(), &ids)?;
-    let store = open_store(config, data_dir, &clock, &random).await?;
+    let store = database::open(config, data_dir, &clock, &random).await?;
     let messages =
         Messages::open(data_dir.join("messages.db")).context("could not open `messages.db`")?;
     let engine = Engine::new(EngineParts {
@@ -75,35 +72,6 @@ pub(super) async fn build(
         engine,
         _node: node,
     })
-}
-
-async fn open_store(
-    config: &Config,
-    data_dir: &Path,
-    clock: &SharedClock,
-    random: &SharedRandom,
-) -> anyhow::Result<Store> {
-    let url = match &config.database_url {
-        Some(url) => DatabaseUrl::Postgres(url.clone()),
-        None => DatabaseUrl::Sqlite(data_dir.join("tenon.db")),
-    };
-    let instance_key = config
-        .encryption_key
-        .as_ref()
-        .map(|key| parse_instance_key(key.expose()))
-        .transpose()
-        .context("`encryption_key`")?;
-    let options = StoreOptions {
-        url,
-        instance_key,
-        key_file: Some(data_dir.join("instance.key")),
-        readers: READERS,
-        clock: Arc::clone(clock),
-        random: Arc::clone(random),
-    };
-    Store::open(options)
-        .await
-        .context("could not open the database")
 }
 
 fn load_catalogue(files: &[PathBuf], demo: Option<&Demo>) -> anyhow::Result<Catalogue> {

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde_json::{Value, json};
-use tenon_engine::environments;
+use tenon_engine::environments::{self, KeyForm};
 use tenon_store::environments::ApiKeyRow;
 
 use crate::{
@@ -39,7 +39,11 @@ pub(super) async fn create(
     body: JsonBody,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     query.none()?;
-    let (name, scopes) = checked(&body)?;
+    let Wanted {
+        name,
+        scopes,
+        is_prefixed,
+    } = checked(&body)?;
     if let Some(scope) = scopes.iter().find(|scope| !caller.has(scope)) {
         let message = format!("the key that asks has not got `{scope}` itself");
         return Err(ApiError::new(
@@ -48,7 +52,13 @@ pub(super) async fn create(
             message,
         ));
     }
-    let row = environments::create_key(&app.engine, caller.environment, &name, &scopes).await?;
+    let form = if is_prefixed {
+        KeyForm::Prefixed(&caller.holder.environment_name)
+    } else {
+        KeyForm::Uuid
+    };
+    let row =
+        environments::create_key(&app.engine, caller.environment, &name, &scopes, form).await?;
     let mut data = shown(&row);
     data["key"] = row.key.expose().as_str().into();
     Ok((StatusCode::CREATED, Json(json!({"data": data}))))
@@ -76,14 +86,26 @@ fn shown(row: &ApiKeyRow) -> Value {
     json!({"id": row.pk, "name": row.name, "scopes": scopes})
 }
 
-fn checked(body: &JsonBody) -> Result<(String, Vec<String>), ApiError> {
+/// What the body asks for.
+struct Wanted {
+    name: String,
+    scopes: Vec<String>,
+    is_prefixed: bool,
+}
+
+fn checked(body: &JsonBody) -> Result<Wanted, ApiError> {
     let input = body.input();
     let object = input.object();
     let name = object.required("name").text().min(1).max(255).take();
     let scopes = object.required("scopes").items(MAX_SCOPES);
     let scopes = scopes.map_or_else(Vec::new, |items| items.texts(|text| text.min(1).max(255)));
+    let form = object.optional("format").one_of(&["uuid", "prefixed"]);
     object.strict();
     drop(object);
     input.finish()?;
-    Ok((name, scopes))
+    Ok(Wanted {
+        name,
+        scopes,
+        is_prefixed: form == Some("prefixed"),
+    })
 }

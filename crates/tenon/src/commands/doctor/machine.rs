@@ -15,12 +15,12 @@ use rustix::{
 use tenon_core::clock::Clock as _;
 use tenon_engine::egress::{Egress, EgressPolicy, EgressRequest};
 use tenon_engine::time::SystemClock;
-use tenon_store::parse_instance_key;
+use tenon_store::{parse_instance_key, parse_instance_keys};
 use tokio::net::TcpStream;
 use url::Url;
 
 use super::{Finding, State};
-use crate::config::Config;
+use crate::config::{Config, InstanceKeyPlace};
 
 /// Less free space than this fills up in a day of syncs.
 const LOW_SPACE_BYTES: u64 = 1 << 30;
@@ -223,14 +223,21 @@ fn sqlite(path: &Path) -> Finding {
 
 fn key(config: &Config) -> Finding {
     const WHAT: &str = "instance key";
-    if let Some(key) = &config.encryption_key {
-        return match parse_instance_key(key.expose()) {
-            Ok(_) => Finding::new(State::Ok, WHAT, "from the configuration"),
-            Err(error) => Finding::new(State::Fail, WHAT, error.to_string())
-                .advice("make one: head -c 32 /dev/urandom | base64"),
-        };
-    }
-    let path = config.data_dir.join("instance.key");
+    let elsewhere = |place: &str| Finding::new(State::Ok, WHAT, place.to_owned());
+    let path = match &config.instance_key {
+        InstanceKeyPlace::File(None) => config.data_dir.join("instance.key"),
+        InstanceKeyPlace::File(Some(file)) => file.clone(),
+        InstanceKeyPlace::Given(key) => {
+            return match parse_instance_key(key.expose()) {
+                Ok(_) => elsewhere("from the configuration"),
+                Err(error) => Finding::new(State::Fail, WHAT, error.to_string())
+                    .advice("make one: head -c 32 /dev/urandom | base64"),
+            };
+        }
+        InstanceKeyPlace::Command(_) => return elsewhere("from a command, at each start"),
+        InstanceKeyPlace::Vault(_) => return elsewhere("wrapped by a Vault key"),
+        InstanceKeyPlace::AwsKms(_) => return elsewhere("wrapped by an AWS KMS key"),
+    };
     let shown = path.display();
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -247,7 +254,7 @@ fn key(config: &Config) -> Finding {
             .advice("keep a copy of it with your backups: without it they cannot be read");
         }
     };
-    if parse_instance_key(&text).is_err() {
+    if !parse_instance_keys(&text).is_ok_and(|keys| !keys.is_empty()) {
         return Finding::new(State::Fail, WHAT, format!("`{shown}` holds no key"))
             .advice("restore it from a backup");
     }
