@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     io::Read,
     path::Path,
-    sync::{Arc, LazyLock, OnceLock},
+    sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock},
 };
 
 use flate2::read::DeflateDecoder;
@@ -60,12 +60,31 @@ struct Entry {
     provider: OnceLock<Arc<Provider>>,
 }
 
-/// All providers known to this instance, by name.
-#[derive(Clone, Default)]
+/// All providers known to this instance, by name. The operator's part can be exchanged while it is in use.
+#[derive(Default)]
 pub struct Catalogue {
     with_embedded: bool,
     /// From the operator's files. They hide embedded entries of the same name.
-    loaded: IndexMap<String, Arc<Provider>>,
+    loaded: RwLock<Arc<Loaded>>,
+    /// Why the files as they are now are not in use.
+    problem: RwLock<Option<String>>,
+}
+
+type Loaded = IndexMap<String, LoadedEntry>;
+
+#[derive(Clone)]
+struct LoadedEntry {
+    provider: Arc<Provider>,
+    sources: IndexMap<String, Source>,
+}
+
+/// Where a key of an entry comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The entry that says it: this one, or one that it is an alias of.
+    pub entry: String,
+    /// The file that this entry stands in.
+    pub file: String,
 }
 
 impl Catalogue {
@@ -73,8 +92,36 @@ impl Catalogue {
     pub fn embedded() -> Self {
         Self {
             with_embedded: true,
-            loaded: IndexMap::new(),
+            ..Self::default()
         }
+    }
+
+    /// Takes over the operator's entries of another catalogue, at once for everybody who asks from now on. Returns the
+    /// names that are gone.
+    pub fn replace(&self, other: Self) -> Vec<String> {
+        let next = Arc::clone(&other.loaded());
+        let before = std::mem::replace(
+            &mut *self.loaded.write().unwrap_or_else(PoisonError::into_inner),
+            next,
+        );
+        self.keep(None);
+        let gone = before.keys().filter(|name| self.find(name).is_none());
+        gone.cloned().collect()
+    }
+
+    /// Notes why the entries from before are still in use; `None` when they are the newest.
+    pub fn keep(&self, problem: Option<String>) {
+        *self.problem.write().unwrap_or_else(PoisonError::into_inner) = problem;
+    }
+
+    /// Why the operator's files as they are now are not in use.
+    pub fn problem(&self) -> Option<String> {
+        let problem = self.problem.read().unwrap_or_else(PoisonError::into_inner);
+        problem.clone()
+    }
+
+    fn loaded(&self) -> Arc<Loaded> {
+        Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Adds the entries of a file in Nango's format: a map from name to entry. An entry with a known name replaces ours
@@ -108,17 +155,25 @@ impl Catalogue {
                 key,
                 reason,
             })?;
-            providers.push((name.clone(), Arc::new(provider)));
+            let entry = LoadedEntry {
+                provider: Arc::new(provider),
+                sources: self.sources_in(file, &entries, name),
+            };
+            providers.push((name.clone(), entry));
         }
         let names = providers.iter().map(|(name, _)| name.clone()).collect();
-        self.loaded.extend(providers);
+        let loaded = self
+            .loaded
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(loaded).extend(providers);
         Ok(names)
     }
 
     /// The provider of this name.
     pub fn find(&self, name: &str) -> Option<Arc<Provider>> {
-        match self.loaded.get(name) {
-            Some(provider) => Some(Arc::clone(provider)),
+        match self.loaded().get(name) {
+            Some(entry) => Some(Arc::clone(&entry.provider)),
             None if self.with_embedded => find_embedded(name),
             None => None,
         }
@@ -140,6 +195,15 @@ impl Catalogue {
             .map_or(Value::Null, |namesake| of(&namesake))
     }
 
+    /// Where each key of an entry comes from, in the order of the entry.
+    pub fn sources(&self, name: &str) -> IndexMap<String, Source> {
+        match self.loaded().get(name) {
+            Some(entry) => entry.sources.clone(),
+            None if self.with_embedded => embedded_sources(name),
+            None => IndexMap::new(),
+        }
+    }
+
     /// How webhooks of a provider are routed: by its own rules, or by ours of the name that it gives.
     pub fn webhook_routing(&self, provider: &Provider) -> Option<Arc<WebhookRouting>> {
         if let Some(own) = &provider.webhook_routing {
@@ -149,56 +213,109 @@ impl Catalogue {
         ROUTINGS.get(name).map(Arc::clone)
     }
 
-    /// All providers: ours by name, then the operator's in the order of their files.
-    pub fn iter(&self) -> impl Iterator<Item = Arc<Provider>> + '_ {
-        self.names().into_iter().filter_map(|name| self.find(name))
+    /// All names, without typing the entries behind them.
+    pub fn names(&self) -> Vec<String> {
+        let loaded = self.loaded();
+        let ours = self.with_embedded.then(|| EMBEDDED.keys());
+        let ours = ours.into_iter().flatten();
+        let ours = ours.filter(|name| !loaded.contains_key(*name));
+        ours.chain(loaded.keys()).cloned().collect()
     }
 
-    /// All names, without typing the entries behind them.
-    pub fn names(&self) -> Vec<&str> {
-        let ours = self
-            .with_embedded
-            .then(|| EMBEDDED.keys().map(String::as_str))
-            .into_iter()
-            .flatten()
-            .filter(|name| !self.loaded.contains_key(*name));
-        ours.chain(self.loaded.keys().map(String::as_str)).collect()
+    /// All providers: ours by name, then the operator's in the order of their files.
+    pub fn iter(&self) -> impl Iterator<Item = Arc<Provider>> + '_ {
+        self.names().into_iter().filter_map(|name| self.find(&name))
     }
 
     /// An entry of a file with what it inherits: from the same file, from files loaded before, from ours.
-    fn expanded(
+    pub(crate) fn expanded(
         &self,
         file: &str,
         entries: &IndexMap<String, Map<String, Value>>,
         name: &str,
     ) -> Result<Map<String, Value>, LoadError> {
-        let mut chain = vec![name];
-        let mut base = None;
-        while let Some(alias) = alias_of(&entries[chain[chain.len() - 1]]) {
-            let unusable = || LoadError::Alias {
+        let (chain, base) = chain(entries, name);
+        let base = match base {
+            Some(alias) => self.base(&chain, alias).ok_or_else(|| LoadError::Alias {
                 file: file.to_owned(),
                 name: name.to_owned(),
                 alias: alias.to_owned(),
-            };
-            if entries.contains_key(alias) && !chain.contains(&alias) {
-                chain.push(alias);
-                continue;
-            }
-            // A name may extend what it replaces: `zendesk: {alias: zendesk, …}`.
-            if chain.len() > 1 && chain.contains(&alias) {
-                return Err(unusable());
-            }
-            base = Some(self.find(alias).ok_or_else(unusable)?);
-            break;
-        }
-        let base = base
-            .map(|provider| provider.raw.clone())
-            .unwrap_or_default();
-        Ok(chain
-            .into_iter()
-            .rev()
-            .fold(base, |raw, name| load::merged(&raw, entries[name].clone())))
+            })?,
+            None => Map::new(),
+        };
+        let merge = |raw, name: &str| load::merged(&raw, entries[name].clone());
+        Ok(chain.into_iter().rev().fold(base, merge))
     }
+
+    /// What an entry outside the file brings along. A name may extend what it replaces (`zendesk: {alias: zendesk, …}`),
+    /// but a chain may not lead back into itself.
+    fn base(&self, chain: &[&str], alias: &str) -> Option<Map<String, Value>> {
+        if chain.len() > 1 && chain.contains(&alias) {
+            return None;
+        }
+        Some(self.find(alias)?.raw.clone())
+    }
+
+    /// The same walk as [`Catalogue::expanded`], for who says what.
+    fn sources_in(
+        &self,
+        file: &str,
+        entries: &IndexMap<String, Map<String, Value>>,
+        name: &str,
+    ) -> IndexMap<String, Source> {
+        let (chain, base) = chain(entries, name);
+        let mut sources = base.map(|alias| self.sources(alias)).unwrap_or_default();
+        for entry in chain.into_iter().rev() {
+            note_sources(&mut sources, &entries[entry], entry, file);
+        }
+        sources
+    }
+}
+
+/// The entries of the file that an entry is made of, itself first, and the one outside of it that they build on.
+fn chain<'e>(
+    entries: &'e IndexMap<String, Map<String, Value>>,
+    name: &'e str,
+) -> (Vec<&'e str>, Option<&'e str>) {
+    let mut chain = vec![name];
+    while let Some(alias) = alias_of(&entries[chain[chain.len() - 1]]) {
+        if !entries.contains_key(alias) || chain.contains(&alias) {
+            return (chain, Some(alias));
+        }
+        chain.push(alias);
+    }
+    (chain, None)
+}
+
+/// Notes what an entry says on top of what is known.
+fn note_sources(
+    sources: &mut IndexMap<String, Source>,
+    own: &Map<String, Value>,
+    entry: &str,
+    file: &str,
+) {
+    for (key, value) in own {
+        if value.is_null() {
+            sources.shift_remove(key);
+            continue;
+        }
+        let source = Source {
+            entry: entry.to_owned(),
+            file: file.to_owned(),
+        };
+        sources.insert(key.clone(), source);
+    }
+}
+
+fn embedded_sources(name: &str) -> IndexMap<String, Source> {
+    let Some(entry) = EMBEDDED.get(name) else {
+        return IndexMap::new();
+    };
+    let own: Map<String, Value> =
+        serde_json::from_str(entry.own.get()).expect("a test types every embedded entry");
+    let mut sources = alias_of(&own).map(embedded_sources).unwrap_or_default();
+    note_sources(&mut sources, &own, name, &format!("providers/{name}.yaml"));
+    sources
 }
 
 impl std::fmt::Debug for Catalogue {
@@ -206,7 +323,7 @@ impl std::fmt::Debug for Catalogue {
         formatter
             .debug_struct("Catalogue")
             .field("with_embedded", &self.with_embedded)
-            .field("loaded", &self.loaded.keys())
+            .field("loaded", &self.loaded().keys())
             .finish()
     }
 }

@@ -5,17 +5,21 @@
 
 mod catalogue;
 mod field;
+pub mod lint;
 mod load;
+mod near;
 mod provider;
 mod proxy;
+mod schema;
 mod sigv4;
 pub mod template;
 mod two_step;
 pub mod webhook;
 
-pub use catalogue::Catalogue;
+pub use catalogue::{Catalogue, Source};
 pub use field::{Field, FieldFormat, Fields, VisibleWhen};
 pub use load::LoadError;
+pub use near::nearest;
 pub use provider::{
     AuthorizationMethod, BodyFormat, ClientRegistration, Provider, TokenRequestAuthMethod,
     TokenRequestMethod, TokenUrl,
@@ -24,6 +28,7 @@ pub use proxy::{
     InBody, OffsetCalculation, Paginate, PaginationType, ProxySettings, Retry, RetryStrategy,
     Verification,
 };
+pub use schema::SCHEMA;
 pub use sigv4::{AwsCredentials, SigV4, SignedBody};
 pub use two_step::{
     Assertion, AssertionType, ExpirationStrategy, HmacSecretEncoding, JwtToken, Signature,

@@ -10,88 +10,12 @@ use crate::{
     template::{Context, Scope, alternatives, placeholders, render_url},
 };
 
-/// Every key that an entry may have (docs/reference/provider-schema.md).
-const KEYS: &[&str] = &[
-    "additional_steps",
-    "alias",
-    "alternate_access_token_response_path",
-    "assertion",
-    "assertion_option",
-    "auth",
-    "auth_mode",
-    "auth_type",
-    "authorization_code_param_in_callback",
-    "authorization_code_param_in_webhook",
-    "authorization_method",
-    "authorization_params",
-    "authorization_url",
-    "authorization_url_fragment",
-    "authorization_url_replacements",
-    "authorization_url_skip_empty",
-    "authorization_url_skip_encode",
-    "body_format",
-    "categories",
-    "client_registration",
-    "connection_config",
-    "connection_configuration",
-    "credentials",
-    "credentials_verification_script",
-    "decode_url",
-    "default_scopes",
-    "disable_pkce",
-    "display_name",
-    "docs",
-    "docs_connect",
-    "expires_in_unit",
-    "installation",
-    "integration_config",
-    "post_connection_script",
-    "pre_connection_deletion_script",
-    "proxy",
-    "redirect_uri_metadata",
-    "refresh_params",
-    "refresh_token_headers",
-    "refresh_token_params",
-    "refresh_token_response_metadata",
-    "refresh_url",
-    "registration_params",
-    "registration_url",
-    "request_http_method",
-    "request_params",
-    "request_url",
-    "require_client_certificate",
-    "scope_separator",
-    "setup_guide_url",
-    "signature",
-    "signature_method",
-    "token",
-    "token_expiration_buffer",
-    "token_expires_in_ms",
-    "token_headers",
-    "token_params",
-    "token_request_auth_method",
-    "token_request_method",
-    "token_response",
-    "token_response_headers",
-    "token_response_metadata",
-    "token_url",
-    "webhook_allowed_query_params",
-    "webhook_response_metadata",
-    "webhook_routing",
-    "webhook_routing_script",
-    "webhook_user_defined_secret",
-];
-
 #[test]
 fn every_entry_of_ours_is_sound() {
     let catalogue = Catalogue::embedded();
-    let known: BTreeSet<&str> = KEYS.iter().copied().collect();
     let mut count = 0;
     for provider in catalogue.iter() {
         let name = &provider.name;
-        for key in provider.raw.keys() {
-            assert!(known.contains(key.as_str()), "{name}: unknown key `{key}`");
-        }
         assert!(!provider.display_name.is_empty(), "{name}");
         assert!(!provider.categories.is_empty(), "{name}");
         let forms = [
@@ -419,4 +343,68 @@ fn an_operators_entry_may_bring_its_own_routing() {
         .unwrap_err()
         .to_string();
     assert!(refused.contains("webhook_routing"), "{refused}");
+}
+
+#[test]
+fn every_key_has_a_source() {
+    let mut catalogue = Catalogue::embedded();
+    let text = "
+ours: { alias: google-calendar, display_name: Ours, proxy: null }
+ours-too: { alias: ours, categories: [other] }
+";
+    catalogue.load_yaml("own.yaml", text).unwrap();
+    for provider in catalogue.iter() {
+        let sources = catalogue.sources(&provider.name);
+        let keys: BTreeSet<&String> = provider.raw.keys().collect();
+        assert_eq!(
+            sources.keys().collect::<BTreeSet<_>>(),
+            keys,
+            "{}",
+            provider.name
+        );
+    }
+    let sources = catalogue.sources("ours-too");
+    let of = |key: &str| (sources[key].entry.as_str(), sources[key].file.as_str());
+    assert_eq!(of("categories"), ("ours-too", "own.yaml"));
+    assert_eq!(of("display_name"), ("ours", "own.yaml"));
+    assert_eq!(of("token_url"), ("google", "providers/google.yaml"));
+    assert!(!sources.contains_key("proxy"));
+}
+
+#[test]
+fn the_operators_part_is_exchanged_under_those_who_read() {
+    let mut catalogue = Catalogue::embedded();
+    catalogue
+        .load_yaml(
+            "own.yaml",
+            "one: { auth_mode: NONE }\ntwo: { auth_mode: NONE }\n",
+        )
+        .unwrap();
+    let held = catalogue.find("one").unwrap();
+    catalogue.keep(Some("broken since noon".to_owned()));
+
+    let mut next = Catalogue::embedded();
+    next.load_yaml(
+        "own.yaml",
+        "two: { auth_mode: API_KEY }\nzendesk: { auth_mode: NONE }\n",
+    )
+    .unwrap();
+    assert_eq!(catalogue.replace(next), ["one"]);
+
+    assert_eq!(catalogue.problem(), None, "what was wrong is over");
+    assert!(catalogue.find("one").is_none());
+    assert_eq!(held.auth_mode, AuthMode::None, "who has an entry keeps it");
+    assert_eq!(catalogue.find("two").unwrap().auth_mode, AuthMode::ApiKey);
+    assert_eq!(catalogue.find("zendesk").unwrap().auth_mode, AuthMode::None);
+
+    assert!(
+        catalogue
+            .replace(Catalogue::embedded())
+            .contains(&"two".to_owned())
+    );
+    assert_eq!(
+        catalogue.find("zendesk").unwrap().auth_mode,
+        AuthMode::OAuth2,
+        "ours is back"
+    );
 }

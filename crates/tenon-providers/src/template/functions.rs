@@ -11,18 +11,20 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use super::{Context, fill, parse, value};
 use crate::sigv4::{AwsCredentials, SigV4, SignedBody};
 
+/// The functions there are.
+pub(super) const NAMES: &[&str] = &[
+    "base64",
+    "sha256Hex",
+    "sha256Base64",
+    "hmacSha1Hex",
+    "ed25519Sign",
+    "fingerprint",
+    "awsSigV4",
+];
+
 /// Whether `name(…)` is a call; anything else in `${…}` is a variable.
 pub(super) fn is_known(name: &str) -> bool {
-    matches!(
-        name,
-        "base64"
-            | "sha256Hex"
-            | "sha256Base64"
-            | "hmacSha1Hex"
-            | "ed25519Sign"
-            | "fingerprint"
-            | "awsSigV4"
-    )
+    NAMES.contains(&name)
 }
 
 /// Calls a function; `None` when an argument has no value or cannot be used.

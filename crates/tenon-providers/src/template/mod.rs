@@ -110,6 +110,16 @@ pub fn placeholders(text: &str) -> Vec<String> {
     found
 }
 
+/// The functions that a template may call.
+pub const FUNCTIONS: &[&str] = functions::NAMES;
+
+/// Whether a `${` has no `}`: it is text then.
+pub fn is_unclosed(text: &str) -> bool {
+    parse::parts(text)
+        .iter()
+        .any(|part| matches!(part, Part::Text(text) if text.contains("${")))
+}
+
 /// Whether a text holds a placeholder.
 pub fn has_placeholder(text: &str) -> bool {
     parse::parts(text)
