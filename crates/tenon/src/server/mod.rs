@@ -8,6 +8,7 @@ mod instance_key;
 mod listen;
 mod log;
 mod loops;
+pub(crate) mod provider_files;
 mod rooms;
 
 use std::{
@@ -27,6 +28,7 @@ use crate::{
     demo::{self, Demo},
     ui,
 };
+use provider_files::ProviderFiles;
 use rooms::Rooms;
 
 /// Which of the two a server is.
@@ -66,13 +68,15 @@ async fn serve(
         Mode::Dev if config.demo => Some(Demo::bind().await?),
         Mode::Dev | Mode::Serve => None,
     };
-    let rooms = rooms::build(&config, &data_dir, mode, demo.as_ref()).await?;
+    let files = ProviderFiles::new(&config.providers, demo.as_ref().map(Demo::provider_file));
+    let rooms = rooms::build(&config, &data_dir, mode, files.load()?).await?;
     let environments = rooms::ensure_environments(&rooms, demo.as_ref()).await?;
     if mode == Mode::Dev {
         dev_file::write(&data_dir, &config, &environments)?;
     }
     let loops = loops::start(&rooms.engine, &shutdown);
     let mut servers = JoinSet::new();
+    servers.spawn(files.watch(rooms.engine.clone(), mode, shutdown.clone()));
     let helpdesk = demo.map(|demo| demo.serve(&mut servers, &rooms.engine, &shutdown));
     let app = rooms.app(&config, mode, helpdesk.clone());
     listen::serve(&mut servers, listeners, app, &shutdown);

@@ -1,9 +1,6 @@
 //! Builds the rooms and joins them.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use tenon_api::{
@@ -32,12 +29,12 @@ pub(super) struct Rooms {
     _node: Node,
 }
 
-/// Opens the store, loads the catalogue, starts the workers, joins everything.
+/// Opens the store, starts the workers, joins everything.
 pub(super) async fn build(
     config: &Config,
     data_dir: &Path,
     mode: Mode,
-    demo: Option<&Demo>,
+    catalogue: Catalogue,
 ) -> anyhow::Result<Rooms> {
     let clock: SharedClock = Arc::new(SystemClock::new());
     let random: SharedRandom = Arc::new(SystemRandom);
@@ -48,7 +45,7 @@ pub(super) async fn build(
         Messages::open(data_dir.join("messages.db")).context("could not open `messages.db`")?;
     let engine = Engine::new(EngineParts {
         store,
-        catalogue: Arc::new(load_catalogue(&config.providers, demo)?),
+        catalogue: Arc::new(catalogue),
         egress: Egress::new(egress_policy(config, mode)?),
         runner: start_workers(config)?,
         operations: OperationLog::new(ids.clone(), Arc::clone(&clock), messages),
@@ -72,21 +69,6 @@ pub(super) async fn build(
         engine,
         _node: node,
     })
-}
-
-fn load_catalogue(files: &[PathBuf], demo: Option<&Demo>) -> anyhow::Result<Catalogue> {
-    let mut catalogue = Catalogue::embedded();
-    if let Some(demo) = demo {
-        catalogue
-            .load_yaml("the demo's provider file", &demo.provider_file())
-            .context("could not load the demo's provider")?;
-    }
-    for file in files {
-        catalogue
-            .load_file(file)
-            .with_context(|| format!("could not load providers from `{}`", file.display()))?;
-    }
-    Ok(catalogue)
 }
 
 fn egress_policy(config: &Config, mode: Mode) -> anyhow::Result<EgressPolicy> {

@@ -20,7 +20,10 @@ use tokio::net::TcpStream;
 use url::Url;
 
 use super::{Finding, State};
-use crate::config::{Config, InstanceKeyPlace};
+use crate::{
+    config::{Config, InstanceKeyPlace},
+    server::provider_files,
+};
 
 /// Less free space than this fills up in a day of syncs.
 const LOW_SPACE_BYTES: u64 = 1 << 30;
@@ -43,10 +46,27 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
     findings.push(port(config, running));
     findings.push(database(config).await);
     findings.push(key(config));
+    findings.extend(provider_files(config));
     findings.push(clock());
     findings.push(files());
     findings.push(outside().await);
     findings
+}
+
+/// Nothing where there are none.
+fn provider_files(config: &Config) -> Option<Finding> {
+    const WHAT: &str = "provider files";
+    let count = config.providers.len();
+    if count == 0 {
+        return None;
+    }
+    Some(match provider_files::load(&config.providers) {
+        Ok(_) => Finding::new(State::Ok, WHAT, format!("{count} read")),
+        Err(problem) => {
+            let advice = "`tenon providers lint FILE` names everything; until then the entries from before stay in use";
+            Finding::new(State::Fail, WHAT, format!("{problem:#}")).advice(advice)
+        }
+    })
 }
 
 fn data_dir(path: &Path) -> Finding {
