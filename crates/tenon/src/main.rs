@@ -81,6 +81,9 @@ enum Command {
     Keys(commands::keys::Args),
     /// Look at machine, project and server, and say what to do
     Doctor(commands::doctor::Args),
+    /// Look at the provider catalogue, check files of your own
+    #[command(subcommand)]
+    Providers(commands::providers::Command),
     /// Serve a provider on loopback from recorded fixtures, with faults on request
     Simulate(commands::simulate::Args),
     /// Compile and deploy on every save
@@ -123,6 +126,7 @@ fn main() -> ExitCode {
         Command::Keys(args) => return commands::keys::run(args),
         Command::Logs(args) => return commands::logs::run(args),
         Command::Doctor(args) => return commands::doctor::run(args),
+        Command::Providers(command) => return commands::providers::run(command),
         Command::Simulate(args) => return commands::simulate::run(args),
         Command::Watch(args) => return commands::watch::run(args),
         Command::Test(args) => return commands::test::run(args),

@@ -10,6 +10,7 @@ pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod logs;
 pub(crate) mod migrate;
+pub(crate) mod providers;
 pub(crate) mod pull;
 pub(crate) mod server;
 pub(crate) mod simulate;

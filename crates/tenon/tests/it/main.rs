@@ -10,6 +10,7 @@ mod deploy;
 mod dryrun;
 mod migrate;
 mod offline;
+mod providers;
 mod replay;
 mod scaffold;
 mod server_side;
