@@ -506,6 +506,30 @@ pub struct HttpReply {
     pub body: Bytes,
     /// Final URL, for `response.config.url`.
     pub url: String,
+    /// What the host keeps for this answer until the function has it.
+    #[serde(skip)]
+    pub hold: Hold,
+}
+
+/// Something to keep for as long as an answer is on its way, and to let go of by dropping it.
+#[derive(Clone, Default)]
+pub struct Hold {
+    _thing: Option<Arc<dyn std::any::Any + Send + Sync>>,
+}
+
+impl Hold {
+    /// Keeps `thing`.
+    pub fn on(thing: impl Send + Sync + 'static) -> Self {
+        Self {
+            _thing: Some(Arc::new(thing)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Hold {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Hold")
+    }
 }
 
 /// A record on its way to the store.

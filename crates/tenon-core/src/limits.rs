@@ -36,6 +36,17 @@ pub const ISOLATE_HEAP_BYTES: usize = 128 * 1024 * 1024;
 /// JavaScript stack of one isolate: deep recursion ends in a `RangeError` long before the thread's own stack does.
 pub const ISOLATE_STACK_BYTES: usize = 1024 * 1024;
 
+/// Heap that every isolate may have whatever its neighbours take: an ordinary run with a page of an API in its hands.
+pub const ISOLATE_HEAP_SHARE_BYTES: usize = 4 * 1024 * 1024;
+
+/// What the isolates of one worker process may have beyond their shares, together: eight runs at their own limit. With the
+/// shares of a full worker this is the most that its heaps can take.
+pub const WORKER_HEAPS_BYTES: usize = 1024 * 1024 * 1024;
+
+/// Memory of a worker process, whatever it is for: its heaps, and as much again for answers on their way, bytecode and
+/// stacks. Beyond this the system refuses; only native code that was taken over gets there.
+pub const WORKER_MEMORY_BYTES: u64 = 6 * 1024 * 1024 * 1024;
+
 /// Longest run of a sync (functions.md, 4.3).
 pub const SYNC_RUN: Duration = Duration::from_secs(24 * 3600);
 
@@ -130,6 +141,13 @@ pub const PROXY_ERROR_BYTES: usize = 64 * 1024;
 
 /// Largest answer that a function gets from `nango.proxy`: it has to fit its heap several times.
 pub const PROXY_REPLY_BYTES: u64 = 100 * 1024 * 1024;
+
+/// Answers that one run has asked for and not taken yet, in bytes: beyond this its next ones wait, and one of any size goes
+/// alone. Half of its heap, which they have to fit into.
+pub const RUN_REPLIES_BYTES: usize = 64 * 1024 * 1024;
+
+/// The same for all runs of an environment on one node: eight runs at their own limit.
+pub const ENVIRONMENT_REPLIES_BYTES: usize = 512 * 1024 * 1024;
 
 /// Longest time for one request that proves credentials; somebody waits in front of a form.
 pub const VERIFICATION_TIMEOUT: Duration = Duration::from_secs(20);

@@ -2,7 +2,7 @@
 // It is called with `native`, the functions written in Rust, and answers with the three entries that Rust calls.
 "use strict";
 
-const { cancelled, callHost, callProxy, callFetch, callRecords, callReject, hasRejected, setTimer, loadModule, finish, relax, isFull } = native;
+const { cancelled, callHost, callProxy, callFetch, callRecords, callReject, hasRejected, setTimer, loadModule, finish, relax, refusal } = native;
 const { stringify } = JSON;
 
 // Calls on their way to the host. More than this many wait inside the isolate, where its heap limit counts them.
@@ -217,8 +217,8 @@ function failure(error) {
   }
   if (isRecord(error) && error.isAxiosError === true) return httpFailure(error);
   // The engine throws null where not even the error for a full heap fits into it.
-  if ((error instanceof Error && error.name === "InternalError" && error.message === "out of memory") || (error === null && isFull())) {
-    return { type: "script_out_of_memory", message: "the function used more memory than it may", payload: described(error), status: 500 };
+  if ((error instanceof Error && error.name === "InternalError" && error.message === "out of memory") || (error === null && refusal())) {
+    return { type: "script_out_of_memory", message: refusal() ?? "the function used more memory than it may", payload: described(error), status: 500 };
   }
   const payload = described(error);
   return { type: "script_internal_error", message: payload.message, payload, status: 500 };

@@ -31,6 +31,15 @@ pub(crate) const CALLS_PER_RUN: usize = 128;
 /// Length and run number.
 pub(crate) const HEAD_BYTES: usize = 12;
 
+/// Answers with bodies of this size are confirmed by [`FromWorker::Taken`]: what is smaller does no harm while it waits for
+/// its isolate.
+const CONFIRMED_BYTES: usize = 64 * 1024;
+
+/// Whether a worker says that the function has this answer.
+pub(crate) fn is_large(reply: &Result<HostReply, HostError>) -> bool {
+    matches!(reply, Ok(HostReply::Response(reply)) if reply.body.len() >= CONFIRMED_BYTES)
+}
+
 /// From host to worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToWorker {
@@ -38,6 +47,8 @@ pub(crate) enum ToWorker {
     Setup {
         threads: usize,
         kept_for_actions: usize,
+        /// What isolates may have together beyond their shares.
+        heaps_bytes: usize,
     },
     Start(Box<StartRun>),
     Reply {
@@ -52,6 +63,20 @@ pub(crate) enum ToWorker {
     Forget {
         hash: String,
     },
+    /// Instead of [`ToWorker::Setup`]: the process compiles this source, answers with [`FromWorker::Compiled`] and ends.
+    Compile {
+        source: Bytes,
+        /// Its name in stacks.
+        file: String,
+    },
+}
+
+/// A bundle on its way to a worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum SentCode {
+    Source(Bytes),
+    /// Made of the source by a process that did nothing else.
+    Bytecode(Bytes),
 }
 
 /// A run to do.
@@ -59,8 +84,8 @@ pub(crate) enum ToWorker {
 pub(crate) struct StartRun {
     pub(crate) kind: FunctionKind,
     pub(crate) hash: String,
-    /// Source of the bundle, if this worker does not have it.
-    pub(crate) javascript: Option<Bytes>,
+    /// The bundle, if this worker does not have it.
+    pub(crate) code: Option<SentCode>,
     pub(crate) entry: Entry,
     pub(crate) context: RunContext,
     pub(crate) limits: RunLimits,
@@ -78,8 +103,18 @@ pub(crate) enum FromWorker {
         host_call: HostCall,
     },
     Done(Ending),
+    /// Nothing, if the source does not compile.
+    Compiled {
+        bytecode: Option<Bytes>,
+    },
+    /// The function has a large answer: see [`is_large`].
+    Taken {
+        call: CallId,
+    },
     /// The worker has dropped the run, as [`ToWorker::Kill`] asked, or never had it.
     Dropped,
+    /// The worker has so little memory left for its isolates that new runs are better off in another one.
+    Worn,
     /// A thread of the worker is lost to native code that nothing interrupts: the worker is to be given no more runs.
     Stuck,
 }
@@ -100,6 +135,11 @@ pub(crate) enum WireError {
     Encode(#[from] rmp_serde::encode::Error),
     #[error("frame could not be decoded")]
     Decode(#[from] rmp_serde::decode::Error),
+}
+
+/// Name of a function's file in stacks.
+pub(crate) fn file_name(function: &str) -> String {
+    format!("{function}.js")
 }
 
 /// A whole frame, ready to be written.

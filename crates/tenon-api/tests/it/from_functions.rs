@@ -5,8 +5,12 @@ use std::{
     time::Duration,
 };
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use serde_json::{Value, json};
-use tenon_core::function::{FetchCall, HostCall, HostError, HostErrorKind, HostReply};
+use tenon_core::{
+    function::{FetchCall, HostCall, HostError, HostErrorKind, HostReply},
+    limits,
+};
 use tenon_testkit::upstream::{Answer, Upstream};
 
 use crate::{
@@ -234,4 +238,43 @@ async fn a_plain_fetch_reaches_only_what_it_may() {
     let received = upstream.received();
     assert_eq!(received.len(), 1);
     assert_eq!(received[0].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn faults_68_answers_that_a_run_does_not_take_make_its_next_ones_wait() {
+    const ANSWER_BYTES: usize = 10 * 1024 * 1024;
+    let large = "x".repeat(ANSWER_BYTES);
+    let upstream = Upstream::start(move |_| Answer::text(200, &large)).await;
+    let app = with_provider("none").await;
+    app.deploy_flows(&[action("ask")]).await;
+    let url = upstream.url("/large");
+    app.functions.on("ask", move |_, host| {
+        let url = url.clone();
+        async move {
+            let mut asked: FuturesUnordered<_> = (0..12)
+                .map(|_| {
+                    host.call(HostCall::UncontrolledFetch(FetchCall {
+                        url: url.clone(),
+                        ..FetchCall::default()
+                    }))
+                })
+                .collect();
+            // As many as fit, and one that may go beyond.
+            let mut held = Vec::new();
+            while held.len() <= limits::RUN_REPLIES_BYTES / ANSWER_BYTES {
+                held.push(asked.next().await.unwrap().unwrap());
+            }
+            let next = tokio::time::timeout(Duration::from_millis(300), asked.next()).await;
+            let (waits, count) = (next.is_err(), held.len());
+            drop(held);
+            let rest = asked.filter(|reply| std::future::ready(reply.is_ok()));
+            succeeded(&json!([waits, count + rest.count().await]))
+        }
+    });
+    let request = app
+        .request("POST", "/action/trigger")
+        .header("provider-config-key", "crm")
+        .header("connection-id", "alice");
+    let answer = request.json(&json!({ "action_name": "ask" })).send().await;
+    assert_eq!(answer.json(), json!([true, 12]));
 }

@@ -4,6 +4,7 @@
 //! address is checked, and the socket is opened to a checked address; connections are kept alive per origin.
 
 mod address;
+mod budget;
 mod client;
 mod connect;
 mod date;
@@ -18,6 +19,7 @@ mod request;
 mod response;
 mod tls;
 
+pub use budget::{Budget, Pot, Tab};
 pub use client::Egress;
 pub use date::http_date;
 pub use error::{EgressError, Refused};

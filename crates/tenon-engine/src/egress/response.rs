@@ -16,7 +16,7 @@ use tenon_core::limits;
 use tokio::time::{Instant, Sleep};
 use url::Url;
 
-use super::{EgressError, client::Deadline, error};
+use super::{EgressError, budget::Tab, client::Deadline, error};
 
 /// A body as it arrives. Errors after the head (reset, limit, bad compression) end it.
 pub struct ResponseBody(UnsyncBoxBody<Bytes, EgressError>);
@@ -68,10 +68,28 @@ impl ResponseBody {
     }
 
     /// Reads it to its end, up to `limit` bytes.
-    pub async fn collect(mut self, limit: u64) -> Result<Bytes, EgressError> {
+    pub async fn collect(self, limit: u64) -> Result<Bytes, EgressError> {
+        self.collect_on(limit, None).await
+    }
+
+    /// Reads it to its end, up to `limit` bytes, which are paid for before they are read.
+    pub async fn collect_on(
+        mut self,
+        limit: u64,
+        mut tab: Option<&mut Tab>,
+    ) -> Result<Bytes, EgressError> {
         let mut whole = Bytes::new();
         let mut rest: Vec<u8> = Vec::new();
-        while let Some(frame) = self.frame().await {
+        let length = self.size_hint().exact().map(|length| length.min(limit));
+        loop {
+            let arrived = (whole.len() + rest.len()) as u64;
+            if let Some(tab) = &mut tab {
+                tab.pay_up_to(length.unwrap_or_else(|| Tab::step(arrived)))
+                    .await;
+            }
+            let Some(frame) = self.frame().await else {
+                break;
+            };
             let Ok(data) = frame?.into_data() else {
                 continue;
             };
@@ -139,6 +157,11 @@ impl EgressResponse {
     /// Reads the whole body, up to `limit` bytes.
     pub async fn collect(self, limit: u64) -> Result<Bytes, EgressError> {
         self.body.collect(limit).await
+    }
+
+    /// Reads the whole body, up to `limit` bytes, which are paid for before they are read.
+    pub async fn collect_on(self, limit: u64, tab: Option<&mut Tab>) -> Result<Bytes, EgressError> {
+        self.body.collect_on(limit, tab).await
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Map, Value};
 use tenon_core::{
-    function::{HostError, HostErrorKind, HttpReply, ProxyBody, ProxyCall},
+    function::{Hold, HostError, HostErrorKind, HttpReply, ProxyBody, ProxyCall},
     limits,
 };
 use tenon_providers::template::Context;
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Engine,
     auth::refresh::CredentialsError,
-    egress::{EgressError, EgressResponse, Hosts, checked_header},
+    egress::{Budget, EgressError, EgressResponse, Hosts, Tab, checked_header},
 };
 
 /// `nango.proxy` of a function: the whole answer in memory, with the 401 rule of functions.md, 2.2. A status that is an
@@ -50,7 +50,8 @@ pub async fn call_within(
     let response = exchange::run(engine, target, &mut ready, &mut ask, &policy)
         .await
         .map_err(refused)?;
-    let mut reply = collected(response).await.map_err(|error| {
+    let tab = bounds.replies.as_ref().map(Budget::tab);
+    let mut reply = collected(response, tab).await.map_err(|error| {
         refused(ProxyError::NoAnswer {
             method: ask.method.clone(),
             source: error,
@@ -76,13 +77,15 @@ pub async fn hosts(
     Ok(address::hosts(&ready.provider, &auth, &context, besides))
 }
 
-/// What a function may do with a connection.
+/// What a function may do with a connection, and how much of its answers is kept for it.
 #[derive(Clone, Debug, Default)]
 pub struct Bounds {
     /// Hosts that are open besides the provider's own; nothing leaves all open.
     pub hosts: Option<Vec<String>>,
     /// Whether credentials are kept out of what the function gets to see.
     pub secrets_hidden: bool,
+    /// What its answers are paid from while they are in memory.
+    pub replies: Option<Budget>,
 }
 
 /// Shortest credential that is looked for in an address: shorter ones stand in every second one by chance.
@@ -162,7 +165,10 @@ fn asked(call: ProxyCall, bounds: &Bounds) -> Result<Asked, ProxyError> {
     Ok((ask, call.retry_on, call.retry_header, call.retries))
 }
 
-async fn collected(response: EgressResponse) -> Result<HttpReply, EgressError> {
+async fn collected(
+    response: EgressResponse,
+    mut tab: Option<Tab>,
+) -> Result<HttpReply, EgressError> {
     let status = response.status;
     let headers = response
         .headers
@@ -173,13 +179,16 @@ async fn collected(response: EgressResponse) -> Result<HttpReply, EgressError> {
         })
         .collect();
     let url = response.url.to_string();
-    let body = response.collect(limits::PROXY_REPLY_BYTES).await?;
+    let body = response
+        .collect_on(limits::PROXY_REPLY_BYTES, tab.as_mut())
+        .await?;
     Ok(HttpReply {
         status: status.as_u16(),
         status_text: reason(status),
         headers,
         body,
         url,
+        hold: tab.map(Hold::on).unwrap_or_default(),
     })
 }
 

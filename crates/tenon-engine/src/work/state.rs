@@ -9,11 +9,12 @@ use std::{
 use tenon_core::{
     Secret, Timestamp,
     function::Cancel,
+    limits,
     names::{EnvironmentPk, FunctionPk, IntegrationPk, TaskPk},
 };
 use tokio::sync::Semaphore;
 
-use crate::records::Schemas;
+use crate::{egress::Pot, records::Schemas};
 
 /// Bytes of JavaScript kept ready: a few hundred ordinary bundles.
 const BUNDLE_CACHE_BYTES: usize = 64 * 1024 * 1024;
@@ -30,6 +31,7 @@ pub struct WorkState {
     bundles: Mutex<BundleCache>,
     running: Mutex<HashMap<TaskPk, RunningTask>>,
     actions: Mutex<HashMap<EnvironmentPk, Arc<Semaphore>>>,
+    replies: Mutex<HashMap<EnvironmentPk, Arc<Pot>>>,
     schemas: Mutex<HashMap<FunctionPk, Arc<Schemas>>>,
     /// Environments with more incoming webhooks waiting than can be taken.
     inbound_full: Mutex<HashSet<EnvironmentPk>>,
@@ -180,6 +182,15 @@ impl WorkState {
             lock(&self.actions)
                 .entry(environment)
                 .or_insert_with(|| Arc::new(Semaphore::new(ACTIONS_PER_ENVIRONMENT))),
+        )
+    }
+
+    /// What the answers to all runs of an environment are paid from.
+    pub(crate) fn replies(&self, environment: EnvironmentPk) -> Arc<Pot> {
+        Arc::clone(
+            lock(&self.replies)
+                .entry(environment)
+                .or_insert_with(|| Pot::new(limits::ENVIRONMENT_REPLIES_BYTES)),
         )
     }
 }

@@ -1,7 +1,8 @@
-//! JavaScript on its way to an isolate: sources of ours, and bytecode compiled once per worker.
+//! JavaScript on its way to an isolate: sources of ours, and bytecode compiled once per worker or come from the host.
 //!
 //! Isolates cannot compile (they have no `eval`), so all code reaches them as bytecode. Bytecode is as powerful as machine
-//! code: it is compiled by the worker that runs it, from source, and never leaves that worker.
+//! code: it is compiled by the worker that runs it, or by a process that saw nothing but its source; what a worker that has
+//! run functions compiles never leaves it.
 
 use std::{
     collections::HashMap,
@@ -11,6 +12,8 @@ use std::{
 
 use bytes::Bytes;
 use rquickjs::{Context, Ctx, Function, Runtime, Value, context::intrinsic, qjs};
+
+use crate::wire::SentCode;
 
 /// Modules written here, under the names by which they `require` each other.
 const OURS: &[(&str, &str)] = &[
@@ -54,7 +57,7 @@ pub(crate) struct Code {
     bundles: Mutex<HashMap<String, Arc<Bundle>>>,
 }
 
-/// A bundle that this worker has, compiled at its first use.
+/// A bundle that this worker has, compiled at its first use if it did not come so.
 #[derive(Debug)]
 pub(crate) struct Bundle {
     source: Bytes,
@@ -63,6 +66,18 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
+    pub(crate) fn new(code: SentCode, file: String) -> Self {
+        let (source, compiled) = match code {
+            SentCode::Source(source) => (source, OnceLock::new()),
+            SentCode::Bytecode(bytes) => (Bytes::new(), OnceLock::from(Ok(Arc::from(&bytes[..])))),
+        };
+        Self {
+            source,
+            file,
+            compiled,
+        }
+    }
+
     /// The bytecode; runs that start at the same time wait for the one that compiles.
     pub(crate) fn bytecode(&self) -> Result<Bytecode, String> {
         let compile = || match std::str::from_utf8(&self.source) {
@@ -107,12 +122,8 @@ impl Code {
     }
 
     /// Keeps a bundle for this run and later ones.
-    pub(crate) fn add_bundle(&self, hash: &str, source: Bytes, file: String) -> Arc<Bundle> {
-        let bundle = Arc::new(Bundle {
-            source,
-            file,
-            compiled: OnceLock::new(),
-        });
+    pub(crate) fn add_bundle(&self, hash: &str, code: SentCode, file: String) -> Arc<Bundle> {
+        let bundle = Arc::new(Bundle::new(code, file));
         self.bundles
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -209,7 +220,8 @@ fn message(ctx: &Ctx<'_>) -> String {
 
 /// The function that `bytecode` stands for, inside this isolate.
 pub(crate) fn load<'js>(ctx: &Ctx<'js>, bytecode: &Bytecode) -> rquickjs::Result<Function<'js>> {
-    // SAFETY: the bytes were written by `compile` in this process; `JS_EvalFunction` takes the object over.
+    // SAFETY: the bytes were written by `compile`, here or in a process of the host's that saw only their source;
+    // `JS_EvalFunction` takes the object over.
     let value = unsafe {
         let raw = ctx.as_raw().as_ptr();
         let script = qjs::JS_ReadObject(

@@ -16,7 +16,7 @@ use crate::wire::{CallId, Ending, StartRun};
 
 pub(crate) mod code;
 mod crypto;
-mod heap;
+pub(crate) mod heap;
 mod json;
 pub(crate) mod meter;
 mod native;
@@ -25,7 +25,7 @@ mod text;
 mod url;
 
 use code::{Bytecode, Code};
-use heap::{Counted, Heap};
+use heap::{Commons, Counted, Heap};
 use meter::{Meter, Stop};
 
 /// Largest JavaScript stack; threads that run isolates have this much and room for native code.
@@ -118,8 +118,12 @@ pub(crate) fn enter(ctx: &Ctx<'_>) {
 
 impl Isolate {
     /// A fresh isolate with our code loaded, and zod too if `with_zod`.
-    pub(crate) fn new(code: &Arc<Code>, with_zod: bool) -> Result<Self, String> {
-        let heap = Heap::new(SPARE_HEAP_BYTES);
+    pub(crate) fn new(
+        code: &Arc<Code>,
+        commons: &Arc<Commons>,
+        with_zod: bool,
+    ) -> Result<Self, String> {
+        let heap = Heap::new(SPARE_HEAP_BYTES, commons);
         let runtime =
             Runtime::new_with_alloc(Counted(heap.clone())).map_err(|error| error.to_string())?;
         runtime.set_max_stack_size(JS_STACK_BYTES);
@@ -261,6 +265,7 @@ impl Isolate {
             }
             failure
         });
+        self.bridge.heap.settle();
         match meter.stop() {
             Some(Stop::Killed) => return Step::Killed,
             Some(stop) => return Step::Ended(stopped(stop, self.busy, self.run)),
@@ -282,11 +287,8 @@ impl Isolate {
 
     /// JavaScript is at its end without having told us how.
     fn lost(&self, message: &str) -> Ending {
-        if self.bridge.heap.was_refused() {
-            return failed(
-                "script_out_of_memory",
-                "the function used more memory than it may",
-            );
+        if let Some(refusal) = self.bridge.heap.refusal() {
+            return failed("script_out_of_memory", refusal.message());
         }
         failed("script_internal_error", message)
     }

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use tenon_core::function::{FetchCall, HostCall, ProxyBody, ProxyCall, RunFailure};
 
 use super::{
-    BodyMode, Bridge, LAST_WORDS_BYTES, OpenCall, code, crypto, failed, records, succeeded, text,
-    url,
+    BodyMode, Bridge, LAST_WORDS_BYTES, OpenCall, code, crypto, failed, heap::Refusal, records,
+    succeeded, text, url,
 };
 use crate::wire::{CALLS_PER_RUN, Ending};
 
@@ -244,8 +244,8 @@ fn life<'js>(ctx: &Ctx<'js>, object: &Object<'js>, bridge: &Rc<Bridge>) -> rquic
     )?;
     let state = bridge.clone();
     object.set(
-        "isFull",
-        Function::new(ctx.clone(), move || state.heap.was_refused())?,
+        "refusal",
+        Function::new(ctx.clone(), move || state.heap.refusal().map(Refusal::message))?,
     )?;
     let state = bridge.clone();
     object.set(

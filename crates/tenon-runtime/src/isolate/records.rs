@@ -68,7 +68,7 @@ fn rejection<'js>(
     heap: &Heap,
     error: rquickjs::Error,
 ) -> rquickjs::Result<RejectedRecord> {
-    if heap.was_refused() || !error.is_exception() {
+    if heap.refusal().is_some() || !error.is_exception() {
         return Err(error);
     }
     let thrown = ctx.catch();

@@ -1,20 +1,21 @@
 //! One run from the host's side: its calls are answered, its time is watched, its end is told.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{collections::HashMap, error::Error, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use serde_json::json;
 use tenon_core::function::{
-    Cancel, Host, HostCall, HostError, HostErrorKind, HostReply, RunFailure, RunOutcome, RunRequest,
+    Cancel, Hold, Host, HostCall, HostError, HostErrorKind, HostReply, RunFailure, RunOutcome,
+    RunRequest,
 };
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep_until},
 };
 
-use super::{places::Place, process::Inbox};
-use crate::wire::{self, CALLS_PER_RUN, CallId, Ending, FromWorker, StartRun, ToWorker};
+use super::{bytecode::Key, places::Place, process::Inbox};
+use crate::wire::{self, CALLS_PER_RUN, CallId, Ending, FromWorker, SentCode, StartRun, ToWorker};
 
 /// How long calls that nobody awaited may go on after the function has returned.
 const AFTERMATH: Duration = Duration::from_secs(10);
@@ -33,6 +34,8 @@ struct Drive {
     /// Raised when nobody waits for the outcome any more.
     abandoned: Cancel,
     calls: FuturesUnordered<BoxFuture<'static, Answer>>,
+    /// Kept for large answers until the function has them.
+    on_the_way: HashMap<CallId, Hold>,
     /// Largest output that the run may have.
     output_bytes: usize,
 }
@@ -100,6 +103,7 @@ impl Drive {
             cancel,
             abandoned,
             calls: FuturesUnordered::new(),
+            on_the_way: HashMap::new(),
             output_bytes: request.limits.output_bytes,
         };
         let end = match drive.start(request) {
@@ -127,16 +131,17 @@ impl Drive {
     )]
     fn start(&mut self, request: RunRequest) -> Result<(), RunOutcome> {
         let process = &self.place.process;
-        let javascript = request.bundle.javascript.as_bytes();
+        let size = request.bundle.javascript.len();
         let _in_order = process.in_order();
-        let (learns, forgets) = process.must_learn(&request.bundle.hash, javascript.len());
+        let (learns, forgets) = process.must_learn(&request.bundle.hash, size);
         for hash in forgets {
             let _ = process.send(0, &ToWorker::Forget { hash });
         }
+        let code = learns.then(|| self.code(&request));
         let start = ToWorker::Start(Box::new(StartRun {
             kind: request.kind,
             hash: request.bundle.hash.clone(),
-            javascript: learns.then(|| Bytes::copy_from_slice(javascript)),
+            code,
             entry: request.entry,
             context: request.context,
             limits: request.limits,
@@ -150,6 +155,18 @@ impl Drive {
                 &format!("the run could not be handed to a worker: {}", chain(&error)),
             )
         })
+    }
+
+    /// The bundle for a worker that does not have it: compiled if it has been, else as it is, and compiled for the next one.
+    fn code(&self, request: &RunRequest) -> SentCode {
+        let key = Key {
+            hash: request.bundle.hash.clone(),
+            file: wire::file_name(&request.context.function),
+        };
+        match self.place.compiled(key, &request.bundle.javascript) {
+            Some(bytecode) => SentCode::Bytecode(bytecode),
+            None => SentCode::Source(Bytes::copy_from_slice(request.bundle.javascript.as_bytes())),
+        }
     }
 
     async fn until_its_end(&mut self, deadline: Instant, grace: Duration) -> End {
@@ -220,9 +237,15 @@ impl Drive {
                 Ok(Some(RunOutcome::Succeeded { output }))
             }
             FromWorker::Done(Ending::Failed(failure)) => Ok(Some(RunOutcome::Failed(*failure))),
-            FromWorker::Ready { .. } | FromWorker::Dropped | FromWorker::Stuck => {
-                Err("the worker sent what nobody asked for".to_owned())
+            FromWorker::Taken { call } => {
+                self.on_the_way.remove(&call);
+                Ok(None)
             }
+            FromWorker::Ready { .. }
+            | FromWorker::Compiled { .. }
+            | FromWorker::Dropped
+            | FromWorker::Stuck
+            | FromWorker::Worn => Err("the worker sent what nobody asked for".to_owned()),
         }
     }
 
@@ -264,9 +287,17 @@ impl Drive {
         .boxed()
     }
 
-    fn answer(&self, call: CallId, reply: Result<HostReply, HostError>) {
+    fn answer(&mut self, call: CallId, reply: Result<HostReply, HostError>) {
         let (process, run) = (&self.place.process, self.place.run);
-        if let Err(error) = process.send(run, &ToWorker::Reply { call, reply }) {
+        let hold = match &reply {
+            Ok(HostReply::Response(response)) => response.hold.clone(),
+            _ => Hold::default(),
+        };
+        if wire::is_large(&reply) {
+            self.on_the_way.insert(call, hold.clone());
+        }
+        if let Err(error) = process.send_holding(run, &ToWorker::Reply { call, reply }, hold) {
+            self.on_the_way.remove(&call);
             let refusal = HostError {
                 code: "response_too_large".to_owned(),
                 message: format!(

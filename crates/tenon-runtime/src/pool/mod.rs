@@ -2,14 +2,17 @@
 
 use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
-use tenon_core::function::{
-    BuildFailure, Built, FunctionRunner, Host, RunOutcome, RunRequest, SourceCode,
+use tenon_core::{
+    function::{BuildFailure, Built, FunctionRunner, Host, RunOutcome, RunRequest, SourceCode},
+    limits,
 };
 
 mod build;
+mod bytecode;
 mod drive;
 mod places;
 mod process;
+mod seats;
 mod spawn;
 
 use places::Places;
@@ -30,8 +33,12 @@ pub struct WorkerPoolOptions {
     pub runs_per_worker: usize,
     /// Places of `runs_per_worker` and `threads` that only actions may take.
     pub kept_for_actions: usize,
+    /// What the isolates of one worker may have together, beyond the share that each has of right.
+    pub heaps_bytes: usize,
     /// A worker that has done this many runs is replaced.
     pub runs_until_recycled: u64,
+    /// So is one that has lived for this long.
+    pub age: Duration,
     /// A worker that had nothing to do for this long is let go.
     pub idle: Duration,
     /// How long a run may outlive its deadline or its cancellation before its worker is killed.
@@ -49,7 +56,9 @@ impl WorkerPoolOptions {
             threads: 8,
             runs_per_worker: 256,
             kept_for_actions: 2,
+            heaps_bytes: limits::WORKER_HEAPS_BYTES,
             runs_until_recycled: 10_000,
+            age: Duration::from_secs(3_600),
             idle: Duration::from_secs(60),
             grace: Duration::from_secs(10),
         }
@@ -86,6 +95,11 @@ impl WorkerPool {
     /// How many worker processes live.
     pub fn workers(&self) -> usize {
         self.places.workers()
+    }
+
+    /// How many bundles have been compiled for all workers.
+    pub fn bundles_compiled(&self) -> usize {
+        self.places.bundles_compiled()
     }
 
     /// Process ids of the workers, for reports and tests.

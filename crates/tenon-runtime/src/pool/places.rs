@@ -1,7 +1,6 @@
 //! Which worker a run goes to: places in processes, and when processes come and go.
 
 use std::{
-    collections::HashSet,
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -11,22 +10,18 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tenon_core::{function::FunctionKind, names::EnvironmentPk};
-use tokio::{
-    sync::{Notify, oneshot},
-    time::Instant,
-};
+use tokio::sync::{Notify, oneshot};
 
 use super::{
     StartError, WorkerPoolOptions,
+    bytecode::{Key, Shelf},
     process::Process,
+    seats::{Seat, Seats, TENURE},
     spawn::{self, Order},
 };
 use crate::wire::{RunId, ToWorker};
-
-/// How long the other runs of a worker may go on in which something does not come back: it takes a processor from
-/// everybody meanwhile.
-const RETIREMENT: Duration = Duration::from_secs(120);
 
 /// Why no place was found.
 #[derive(Debug, thiserror::Error)]
@@ -42,26 +37,12 @@ pub(super) enum PlaceError {
 pub(super) struct Places {
     options: WorkerPoolOptions,
     orders: mpsc::Sender<Order>,
-    state: Mutex<State>,
+    state: Mutex<Seats>,
+    /// Bundles that were compiled for all.
+    shelf: Arc<Shelf>,
     /// A place or a process has become free.
     freed: Notify,
     last_run: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    workers: Vec<Seat>,
-    /// Processes that are being started.
-    starting: usize,
-    /// Environments for which one of them is meant.
-    waiting: HashSet<EnvironmentPk>,
-}
-
-#[derive(Debug)]
-struct Seat {
-    process: Arc<Process>,
-    active: usize,
-    idle_since: Instant,
 }
 
 /// A place in a worker; given back when dropped.
@@ -78,6 +59,32 @@ impl Drop for Place {
     }
 }
 
+/// A run that waits for a place, until dropped.
+struct Waiting<'a> {
+    places: &'a Places,
+    environment: EnvironmentPk,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(places: &'a Places, environment: EnvironmentPk) -> Self {
+        places.state().wait(environment);
+        Self {
+            places,
+            environment,
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let left = self.places.state().stop_waiting(self.environment);
+        if left {
+            // It stood before others.
+            self.places.freed.notify_waiters();
+        }
+    }
+}
+
 impl Places {
     pub(super) fn start(options: WorkerPoolOptions) -> Result<Arc<Self>, StartError> {
         let orders = spawn::spawner(&options)?;
@@ -86,6 +93,7 @@ impl Places {
             options,
             orders,
             state: Mutex::default(),
+            shelf: Arc::default(),
             freed: Notify::new(),
             last_run: AtomicU64::new(0),
         });
@@ -96,7 +104,7 @@ impl Places {
             });
         }
         places.refill();
-        tokio::spawn(let_go_of_idle(Arc::downgrade(&places), places.options.idle));
+        tokio::spawn(sweep(Arc::downgrade(&places), places.options.idle));
         Ok(places)
     }
 
@@ -105,12 +113,16 @@ impl Places {
     }
 
     pub(super) fn workers(&self) -> usize {
-        self.state().workers.len()
+        self.state().seats.len()
+    }
+
+    pub(super) fn bundles_compiled(&self) -> usize {
+        self.shelf.len()
     }
 
     pub(super) fn process_ids(&self) -> Vec<u32> {
         self.state()
-            .workers
+            .seats
             .iter()
             .map(|seat| seat.process.id)
             .collect()
@@ -122,97 +134,59 @@ impl Places {
         environment: EnvironmentPk,
         kind: FunctionKind,
     ) -> Result<Place, PlaceError> {
+        let mut waiting = None;
         loop {
             let freed = self.freed.notified();
             tokio::pin!(freed);
             freed.as_mut().enable();
-            if let Some(process) = self.find(environment, kind) {
+            let found = self.state().find(environment, kind, &self.options);
+            if let Some(process) = found {
                 self.refill();
                 let run = self.last_run.fetch_add(1, Ordering::Relaxed) + 1;
                 return Ok(Place {
                     process,
                     run,
-                    places: self.clone(),
+                    places: Arc::clone(self),
                 });
             }
-            if !self.reserve(environment) {
-                freed.await;
+            waiting.get_or_insert_with(|| Waiting::new(self, environment));
+            if self.reserve(environment) {
+                self.start_for(environment).await?;
                 continue;
             }
-            // A task of its own: whoever asked may go away while the process starts.
-            let places = self.clone();
-            let started = tokio::spawn(async move {
-                let started = places.start_one().await;
-                places.state().waiting.remove(&environment);
-                places.freed.notify_waiters();
-                started
-            });
-            started.await.map_err(|_| PlaceError::Closed)??;
+            self.state().make_way(&self.options);
+            // Looks again by itself, too: whoever has a worker may keep it for a while before it is taken from them.
+            let _ = tokio::time::timeout(TENURE, freed).await;
         }
     }
 
-    /// A free place: in the environment's least busy worker, or in one that has no environment yet.
-    fn find(&self, environment: EnvironmentPk, kind: FunctionKind) -> Option<Arc<Process>> {
-        let mut state = self.state();
-        state.workers.retain(|seat| !seat.process.is_gone());
-        let most = match kind {
-            FunctionKind::Action => self.options.runs_per_worker,
-            FunctionKind::Sync | FunctionKind::OnEvent => self
-                .options
-                .runs_per_worker
-                .saturating_sub(self.options.kept_for_actions)
-                .max(1),
-        };
-        let own = state
-            .workers
-            .iter_mut()
-            .filter(|seat| seat.process.environment() == Some(environment))
-            .filter(|seat| {
-                seat.active < most
-                    && seat.process.started() < self.options.runs_until_recycled
-                    && seat.process.retired_for().is_none()
-            })
-            .min_by_key(|seat| seat.active);
-        let seat = match own {
-            Some(seat) => seat,
-            None => {
-                let spare = state
-                    .workers
-                    .iter_mut()
-                    .find(|seat| seat.process.environment().is_none())?;
-                spare.process.assign(environment);
-                spare
-            }
-        };
-        seat.active += 1;
-        Some(seat.process.clone())
-    }
-
-    /// Room for one more process, made by letting go of an idle one if need be. One at a time for an environment.
     fn reserve(&self, environment: EnvironmentPk) -> bool {
-        let mut state = self.state();
-        if state.waiting.contains(&environment) {
-            return false;
-        }
-        // One that is about to leave takes nobody's place.
-        let staying = state
-            .workers
-            .iter()
-            .filter(|seat| seat.process.retired_for().is_none());
-        if staying.count() + state.starting >= self.options.workers.max(1) {
-            let Some(idle) = state.workers.iter().position(|seat| seat.active == 0) else {
-                return false;
-            };
-            let seat = state.workers.swap_remove(idle);
-            self.bury(seat.process.id);
-        }
-        state.starting += 1;
-        state.waiting.insert(environment);
-        true
+        let reserved = self.state().reserve(environment, &self.options);
+        let reserved = reserved.inspect(|buried| {
+            if let Some(id) = buried {
+                self.bury(*id);
+            }
+        });
+        reserved.is_some()
     }
 
-    /// Starts a process for which room was reserved.
-    async fn start_one(self: &Arc<Self>) -> Result<(), PlaceError> {
+    /// Starts a process for which room was reserved, in a task of its own: whoever asked may go away meanwhile.
+    async fn start_for(self: &Arc<Self>, environment: EnvironmentPk) -> Result<(), PlaceError> {
+        let places = Arc::clone(self);
+        let started = tokio::spawn(async move {
+            let started = places.start_one(Some(environment)).await;
+            places.state().arrived(environment);
+            places.freed.notify_waiters();
+            started
+        });
+        started.await.map_err(|_| PlaceError::Closed)?
+    }
+
+    /// Starts a process for which room was reserved, for this environment or as a spare one.
+    async fn start_one(
+        self: &Arc<Self>,
+        environment: Option<EnvironmentPk>,
+    ) -> Result<(), PlaceError> {
         let (sender, answer) = oneshot::channel();
         let ordered = self.orders.send(Order::Start(sender));
         let answered = match ordered {
@@ -226,6 +200,7 @@ impl Places {
             let setup = ToWorker::Setup {
                 threads: self.options.threads,
                 kept_for_actions: self.options.kept_for_actions,
+                heaps_bytes: self.options.heaps_bytes,
             };
             Process::new(id, socket, &setup, move |id| {
                 let _ = orders.send(Order::Bury(id));
@@ -237,11 +212,11 @@ impl Places {
         });
         let mut state = self.state();
         state.starting -= 1;
-        state.workers.push(Seat {
-            process: process?,
-            active: 0,
-            idle_since: Instant::now(),
-        });
+        let process = process?;
+        if let Some(environment) = environment {
+            process.assign(environment);
+        }
+        state.seats.push(Seat::new(process));
         drop(state);
         self.freed.notify_waiters();
         Ok(())
@@ -249,29 +224,11 @@ impl Places {
 
     /// Starts spare workers in the background, as many as are missing.
     fn refill(self: &Arc<Self>) {
-        let missing = {
-            let mut state = self.state();
-            let spares = state
-                .workers
-                .iter()
-                .filter(|seat| seat.process.environment().is_none())
-                .count();
-            let room = self
-                .options
-                .workers
-                .saturating_sub(state.workers.len() + state.starting);
-            let missing = self
-                .options
-                .spare_workers
-                .saturating_sub(spares + state.starting)
-                .min(room);
-            state.starting += missing;
-            missing
-        };
+        let missing = self.state().order_spares(&self.options);
         for _ in 0..missing {
-            let places = self.clone();
+            let places = Arc::clone(self);
             tokio::spawn(async move {
-                if let Err(error) = places.start_one().await {
+                if let Err(error) = places.start_one(None).await {
                     tracing::warn!(error = %error, "spare worker could not be started");
                 }
             });
@@ -279,23 +236,10 @@ impl Places {
     }
 
     fn give_back(&self, process: &Arc<Process>) {
-        let mut state = self.state();
-        let retired = self.options.runs_until_recycled;
-        if let Some(at) = state
-            .workers
-            .iter()
-            .position(|seat| Arc::ptr_eq(&seat.process, process))
-        {
-            let seat = &mut state.workers[at];
-            seat.active -= 1;
-            seat.idle_since = Instant::now();
-            let done = process.started() >= retired || process.retired_for().is_some();
-            if seat.active == 0 && done {
-                state.workers.swap_remove(at);
-                self.bury(process.id);
-            }
+        let buried = self.state().give_back(process, &self.options);
+        if let Some(id) = buried {
+            self.bury(id);
         }
-        drop(state);
         self.freed.notify_waiters();
     }
 
@@ -308,14 +252,14 @@ impl Places {
     /// Kills a worker: its runs end as crashed.
     pub(super) fn kill(&self, process: &Process) {
         self.state()
-            .workers
+            .seats
             .retain(|seat| seat.process.id != process.id);
         self.bury(process.id);
         self.freed.notify_waiters();
     }
 
     fn lost(self: &Arc<Self>, id: u32) {
-        self.state().workers.retain(|seat| seat.process.id != id);
+        self.state().seats.retain(|seat| seat.process.id != id);
         self.freed.notify_waiters();
         self.refill();
     }
@@ -325,12 +269,22 @@ impl Places {
         let _ = self.orders.send(Order::Bury(id));
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Seats> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Place {
+    /// Bytecode of a bundle; if there is none, some is made for those who come later.
+    pub(super) fn compiled(&self, key: Key, source: &Arc<str>) -> Option<Bytes> {
+        let shelf = &self.places.shelf;
+        let found = shelf.find(&key);
+        if found.is_none() {
+            shelf.compile(self.places.orders.clone(), key, Arc::clone(source));
+        }
+        found
+    }
+
     /// Lets the worker end its other runs before it goes.
     pub(super) fn retire_worker(&self) {
         self.places.retire(&self.process);
@@ -342,30 +296,17 @@ impl Place {
     }
 }
 
-/// Lets go of workers that have an environment and have done nothing for a while, and of retired ones whose runs have had
-/// time enough to end.
-async fn let_go_of_idle(places: Weak<Places>, idle: Duration) {
+/// Lets go of workers that are not needed any more.
+async fn sweep(places: Weak<Places>, idle: Duration) {
     let mut ticks = tokio::time::interval((idle / 4).max(Duration::from_millis(10)));
     loop {
         ticks.tick().await;
         let Some(places) = places.upgrade() else {
             return;
         };
-        let mut state = places.state();
-        let (kept, done): (Vec<Seat>, Vec<Seat>) = std::mem::take(&mut state.workers)
-            .into_iter()
-            .partition(|seat| match seat.process.retired_for() {
-                Some(retired) => seat.active > 0 && retired < RETIREMENT,
-                None => {
-                    seat.active > 0
-                        || seat.process.environment().is_none()
-                        || seat.idle_since.elapsed() < idle
-                }
-            });
-        state.workers = kept;
-        drop(state);
-        for seat in done {
-            places.bury(seat.process.id);
+        let done = places.state().sweep(&places.options);
+        for id in done {
+            places.bury(id);
         }
     }
 }

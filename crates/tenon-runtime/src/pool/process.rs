@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tenon_core::names::EnvironmentPk;
+use tenon_core::{function::Hold, names::EnvironmentPk};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufReader},
     net::unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -34,13 +34,16 @@ pub(super) struct Process {
     pub(super) id: u32,
     /// Set once, when the worker is given its environment.
     environment: Mutex<Option<EnvironmentPk>>,
-    out: mpsc::UnboundedSender<Vec<u8>>,
+    out: mpsc::UnboundedSender<(Vec<u8>, Hold)>,
     runs: Mutex<HashMap<RunId, mpsc::UnboundedSender<Vec<u8>>>>,
     known: Mutex<Known>,
     starts: Mutex<()>,
     gone: AtomicBool,
     /// Since when it is given no more runs.
     retired_at: Mutex<Option<Instant>>,
+    /// It is given no more runs either, but those that it has may take their time.
+    worn: AtomicBool,
+    born: Instant,
     started: AtomicU64,
 }
 
@@ -71,6 +74,8 @@ impl Process {
             starts: Mutex::default(),
             gone: AtomicBool::new(false),
             retired_at: Mutex::default(),
+            worn: AtomicBool::new(false),
+            born: Instant::now(),
             started: AtomicU64::new(0),
         });
         process.send(0, setup).map_err(std::io::Error::other)?;
@@ -118,9 +123,17 @@ impl Process {
         lock(&self.retired_at).map(|at| at.elapsed())
     }
 
-    /// Runs given to this worker so far.
-    pub(super) fn started(&self) -> u64 {
-        self.started.load(Ordering::Relaxed)
+    /// From now on it is given no more runs: another process is better off with them.
+    pub(super) fn wear_out(&self) {
+        self.worn.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it may be given another run, after so many and so much time.
+    pub(super) fn takes_runs(&self, most: u64, age: Duration) -> bool {
+        !self.worn.load(Ordering::Relaxed)
+            && self.started.load(Ordering::Relaxed) < most
+            && self.born.elapsed() < age
+            && self.retired_for().is_none()
     }
 
     /// Enters a run; its frames arrive in the inbox, which closes when the worker dies.
@@ -139,9 +152,19 @@ impl Process {
     }
 
     pub(super) fn send(&self, run: RunId, message: &ToWorker) -> Result<(), WireError> {
+        self.send_holding(run, message, Hold::default())
+    }
+
+    /// Sends a message, and keeps `hold` until it has been written.
+    pub(super) fn send_holding(
+        &self,
+        run: RunId,
+        message: &ToWorker,
+        hold: Hold,
+    ) -> Result<(), WireError> {
         let frame = wire::frame(run, message)?;
         // A worker that is gone closes the inbox of the run: that is where its end is seen.
-        let _ = self.out.send(frame);
+        let _ = self.out.send((frame, hold));
         Ok(())
     }
 
@@ -199,6 +222,12 @@ impl Process {
                 "a function keeps native code of worker `{}` busy: it is replaced", self.id
             );
             self.retire();
+        } else if matches!(message, FromWorker::Worn) {
+            debug!(
+                worker.process = self.id,
+                "functions fill the memory of worker `{}`: further ones go to another", self.id
+            );
+            self.wear_out();
         } else if let FromWorker::Ready { lockdown } = message {
             if !lockdown.is_complete() {
                 warn!(
@@ -221,11 +250,15 @@ impl Process {
     }
 }
 
-async fn write_frames(mut socket: OwnedWriteHalf, mut frames: mpsc::UnboundedReceiver<Vec<u8>>) {
-    while let Some(frame) = frames.recv().await {
+async fn write_frames(
+    mut socket: OwnedWriteHalf,
+    mut frames: mpsc::UnboundedReceiver<(Vec<u8>, Hold)>,
+) {
+    while let Some((frame, hold)) = frames.recv().await {
         if socket.write_all(&frame).await.is_err() {
             return;
         }
+        drop((frame, hold));
     }
     // Nobody can send any more: the worker sees the end of the stream and leaves.
     let _ = socket.shutdown().await;

@@ -110,6 +110,7 @@ impl ReplayHost {
                 other => other.to_string().into(),
             },
             url,
+            ..HttpReply::default()
         })))
     }
 

@@ -42,6 +42,8 @@ pub fn lock_down() -> Lockdown {
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 mod linux {
+    use tenon_core::limits;
+
     use super::Lockdown;
     use crate::worker::SOCKET_FD;
 
@@ -165,12 +167,13 @@ mod linux {
         unsafe { libc::syscall(libc::SYS_close_range, SOCKET_FD + 1, u32::MAX, 0) };
     }
 
-    /// No core files, no files at all, no more descriptors.
+    /// No core files, no files at all, no more descriptors, no more memory than a worker can have use for.
     fn limit_resources() {
         let limits = [
             (libc::RLIMIT_CORE, 0),
             (libc::RLIMIT_FSIZE, 0),
             (libc::RLIMIT_NOFILE, 16),
+            (libc::RLIMIT_DATA, limits::WORKER_MEMORY_BYTES),
         ];
         for (resource, most) in limits {
             let limit = libc::rlimit {

@@ -12,7 +12,12 @@ use std::{
     sync::Arc,
 };
 
-use crate::wire::{self, FromWorker, ToWorker};
+use bytes::Bytes;
+
+use crate::{
+    isolate::{code::Bundle, heap::Commons},
+    wire::{self, FromWorker, SentCode, ToWorker},
+};
 
 mod link;
 mod lockdown;
@@ -22,7 +27,7 @@ mod schedule;
 pub use lockdown::{Lockdown, lock_down};
 
 use link::Link;
-use schedule::Schedule;
+use schedule::{Schedule, THREAD_STACK_BYTES};
 
 /// Where the host puts the worker's end of the socket.
 pub(crate) const SOCKET_FD: i32 = 3;
@@ -58,23 +63,31 @@ fn prepare() {
 fn serve(socket: &Arc<UnixStream>, lockdown: Lockdown) -> std::io::Result<()> {
     let link = Arc::new(Link::new(socket.clone()));
     let mut stream = BufReader::new(socket.as_ref());
-    let Some((
-        _,
-        ToWorker::Setup {
-            threads,
-            kept_for_actions,
-        },
-    )) = wire::read(&mut stream)?
-    else {
-        return Ok(());
+    let (threads, kept_for_actions, heaps_bytes) = match wire::read(&mut stream)? {
+        Some((
+            _,
+            ToWorker::Setup {
+                threads,
+                kept_for_actions,
+                heaps_bytes,
+            },
+        )) => (threads, kept_for_actions, heaps_bytes),
+        Some((_, ToWorker::Compile { source, file })) => return compile(&link, source, file),
+        _ => return Ok(()),
     };
-    let schedule = Schedule::new(link.clone(), threads, kept_for_actions);
+    let schedule = Schedule::new(
+        link.clone(),
+        threads,
+        kept_for_actions,
+        Commons::new(heaps_bytes),
+    );
     link.send(0, &FromWorker::Ready { lockdown })
         .map_err(std::io::Error::other)?;
     schedule.warm_up();
     while let Some((run, message)) = wire::read(&mut stream)? {
         match message {
-            ToWorker::Setup { .. } => {}
+            // Only ever the first.
+            ToWorker::Setup { .. } | ToWorker::Compile { .. } => {}
             ToWorker::Start(start) => schedule.start(run, start),
             ToWorker::Reply { call, reply } => schedule.reply(run, call, reply),
             ToWorker::Cancel => schedule.cancel(run),
@@ -83,6 +96,17 @@ fn serve(socket: &Arc<UnixStream>, lockdown: Lockdown) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Compiles one source, on a thread with a stack that is deep enough, and answers.
+fn compile(link: &Link, source: Bytes, file: String) -> std::io::Result<()> {
+    let compiling = std::thread::Builder::new()
+        .stack_size(THREAD_STACK_BYTES)
+        .spawn(move || Bundle::new(SentCode::Source(source), file).bytecode().ok())?;
+    let bytecode = compiling.join().unwrap_or_default();
+    let bytecode = bytecode.map(|bytecode| Bytes::copy_from_slice(&bytecode));
+    link.send(0, &FromWorker::Compiled { bytecode })
+        .map_err(std::io::Error::other)
 }
 
 /// Ends the process at once: no destructor runs, no thread is waited for.

@@ -3,7 +3,10 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, HashSet, VecDeque},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -19,13 +22,14 @@ use crate::{
         Isolate, JS_STACK_BYTES, Step,
         code::{Bundle, Code},
         failed,
+        heap::Commons,
         meter::ThreadClock,
     },
-    wire::{CallId, Ending, FromWorker, RunId, StartRun},
+    wire::{self, CallId, Ending, FromWorker, RunId, StartRun},
 };
 
 /// Stack of a thread: JavaScript's own, and room for native code below it.
-const THREAD_STACK_BYTES: usize = JS_STACK_BYTES + 2 * 1024 * 1024;
+pub(super) const THREAD_STACK_BYTES: usize = JS_STACK_BYTES + 2 * 1024 * 1024;
 
 /// Isolates made ahead, without and with zod. The first is cheap, the second costs most of what a short run costs.
 const SPARES: usize = 2;
@@ -45,6 +49,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(super) struct Schedule {
     link: Arc<Link>,
     code: Arc<Code>,
+    commons: Arc<Commons>,
+    /// The host has been told that this worker is worn.
+    worn: AtomicBool,
     threads: usize,
     kept_for_actions: usize,
     state: Mutex<State>,
@@ -105,10 +112,17 @@ struct Turn {
 }
 
 impl Schedule {
-    pub(super) fn new(link: Arc<Link>, threads: usize, kept_for_actions: usize) -> Arc<Self> {
+    pub(super) fn new(
+        link: Arc<Link>,
+        threads: usize,
+        kept_for_actions: usize,
+        commons: Arc<Commons>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             link,
             code: Arc::default(),
+            commons,
+            worn: AtomicBool::new(false),
             threads: threads.max(1),
             kept_for_actions: kept_for_actions.min(threads.saturating_sub(1)),
             state: Mutex::default(),
@@ -164,10 +178,10 @@ impl Schedule {
     /// Frames come in order, threads do not: the bundle is looked up here, so that a run whose frame has no source finds
     /// what the frame before it brought, whichever thread comes first and whatever is forgotten later.
     pub(super) fn start(self: &Arc<Self>, run: RunId, mut start: Box<StartRun>) {
-        let bundle = match start.javascript.take() {
-            Some(source) => {
-                let file = format!("{}.js", start.context.function);
-                Some(self.code.add_bundle(&start.hash, source, file))
+        let bundle = match start.code.take() {
+            Some(code) => {
+                let file = wire::file_name(&start.context.function);
+                Some(self.code.add_bundle(&start.hash, code, file))
             }
             None => self.code.bundle(&start.hash),
         };
@@ -292,7 +306,7 @@ impl Schedule {
                 Work::Trim => trim(),
                 Work::Prepare { with_zod } => {
                     // Without a spare the run makes its own isolate, and says so if that fails.
-                    if let Ok(isolate) = Isolate::new(&self.code, with_zod) {
+                    if let Ok(isolate) = Isolate::new(&self.code, &self.commons, with_zod) {
                         self.state().spares(with_zod).push(isolate);
                     }
                 }
@@ -401,6 +415,9 @@ impl Schedule {
                 }
             }
         }
+        if self.commons.is_strained() && !self.worn.swap(true, Ordering::Relaxed) {
+            let _ = self.link.send(0, &FromWorker::Worn);
+        }
         if ending.is_some() {
             self.finish(turn, ending);
         } else {
@@ -414,7 +431,15 @@ impl Schedule {
                 Ok(step) => step,
                 Err(ending) => Step::Ended(ending),
             },
-            (Event::Reply(call, reply), Some(isolate)) => isolate.deliver(call, reply),
+            (Event::Reply(call, reply), Some(isolate)) => {
+                let large = wire::is_large(&reply);
+                let step = isolate.deliver(call, reply);
+                if large {
+                    // A message this small is always within the limit of a frame.
+                    let _ = self.link.send(turn.run, &FromWorker::Taken { call });
+                }
+                step
+            }
             (Event::Timer(timer), Some(isolate)) => isolate.fire(timer),
             (Event::Deadline, Some(isolate)) => Step::Ended(isolate.expire()),
             (Event::Deadline, None) => Step::Ended(failed(
@@ -476,7 +501,7 @@ impl Schedule {
         };
         match spare {
             Some(isolate) => Ok(Box::new(isolate)),
-            None => Isolate::new(&self.code, with_zod)
+            None => Isolate::new(&self.code, &self.commons, with_zod)
                 .map(Box::new)
                 .map_err(|message| {
                     failed(

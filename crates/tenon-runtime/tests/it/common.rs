@@ -176,6 +176,7 @@ pub(crate) fn response(
         headers: vec![("content-type".into(), content_type.into())],
         body: body.into(),
         url: "https://api.example.com/".into(),
+        ..HttpReply::default()
     })))
 }
 

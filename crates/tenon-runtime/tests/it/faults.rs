@@ -1,16 +1,23 @@
 //! Faults 68 to 71: functions that mean harm, or do it without meaning to.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tenon_core::function::{
-    FunctionRunner, HostCall, HostErrorKind, HostReply, RunOutcome, RunRequest,
+    FunctionRunner, Hold, Host, HostCall, HostError, HostErrorKind, HostReply, RunOutcome,
+    RunRequest,
 };
-use tenon_runtime::WorkerPool;
+use tenon_runtime::{WorkerPool, WorkerPoolOptions};
 
 use crate::common::{
-    TestHost, action, action_request, answering, failed, json_response, output, pool, refused,
-    succeeded, value,
+    TestHost, action, action_request, answering, failed, json_response, options, output, pool,
+    refused, succeeded, value,
 };
 
 /// An action with this body under limits that a test can wait for.
@@ -104,6 +111,155 @@ async fn faults_68_what_fills_the_memory_is_stopped_and_neighbours_are_unhurt() 
         );
     }
     assert_eq!(before, wait_for_worker(&pool).await, "no worker died");
+}
+
+/// A host that lets its runs wait until the test opens the gate.
+#[derive(Default)]
+struct Gate {
+    asked: AtomicUsize,
+    open: AtomicBool,
+}
+
+#[async_trait::async_trait]
+impl Host for Gate {
+    async fn call(&self, _: HostCall) -> Result<HostReply, HostError> {
+        self.asked.fetch_add(1, SeqCst);
+        while !self.open.load(SeqCst) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(HostReply::Json(json!({ "n": 1 })))
+    }
+}
+
+#[tokio::test]
+async fn faults_68_runs_that_fill_their_worker_together_end_clearly_and_small_ones_go_on() {
+    let pool = WorkerPool::start(WorkerPoolOptions {
+        heaps_bytes: 48 * 1024 * 1024,
+        spare_workers: 0,
+        ..options()
+    })
+    .unwrap();
+    let start = |body: &str| {
+        let gate = Arc::new(Gate::default());
+        let (pool, host) = (pool.clone(), gate.clone());
+        let request = action_request(&action(body), Value::Null);
+        let run = tokio::spawn(async move { pool.run(request, host).await });
+        (gate, run)
+    };
+    let small = start(
+        "const kept = []; for (let i = 0; i < 50; i++) { kept.push('x'.repeat(20_000)); await nango.getCheckpoint() } return kept.length",
+    );
+    wait_until(|| small.0.asked.load(SeqCst) > 0).await;
+    let first = wait_for_worker(&pool).await;
+
+    let large = "const kept = new Uint8Array(20 * 1024 * 1024).fill(1); await nango.getCheckpoint(); return kept.length";
+    let (one, two) = (start(large), start(large));
+    wait_until(|| one.0.asked.load(SeqCst) + two.0.asked.load(SeqCst) == 2).await;
+    assert_eq!(pool.process_ids(), [first]);
+    let too_much = "const kept = new Uint8Array(60 * 1024 * 1024); return kept.length";
+    let failure = failed(
+        pool.run(
+            action_request(&action(too_much), Value::Null),
+            TestHost::silent(),
+        )
+        .await,
+    );
+    assert_eq!(failure.kind, "script_out_of_memory");
+    assert!(failure.message.contains("together"), "{}", failure.message);
+
+    // Whoever comes now gets another process; the full one ends what it has.
+    let next = pool.run(
+        action_request(&action("return 1"), Value::Null),
+        TestHost::silent(),
+    );
+    assert_eq!(succeeded(next.await), json!(1));
+    assert!(
+        pool.process_ids().iter().any(|id| *id != first),
+        "{:?}",
+        pool.process_ids()
+    );
+    for (gate, run) in [small, one, two] {
+        gate.open.store(true, SeqCst);
+        assert!(succeeded(run.await.unwrap()).as_u64().unwrap() >= 50);
+    }
+    wait_until(|| !pool.process_ids().contains(&first)).await;
+}
+
+/// Counts the holds that live.
+struct Held(Arc<AtomicUsize>);
+
+impl Held {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, SeqCst);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn faults_68_large_answers_are_held_until_the_function_has_them() {
+    let pool = pool();
+    let held = Arc::new(AtomicUsize::new(0));
+    let at_last = Arc::new(AtomicUsize::new(usize::MAX));
+    let (counted, left) = (held.clone(), at_last.clone());
+    let host = TestHost::new(move |call| {
+        if !matches!(call, HostCall::Proxy(_)) {
+            // The last time, the function has had all answers and its worker has said so.
+            left.store(counted.load(SeqCst), SeqCst);
+            return Ok(HostReply::Done);
+        }
+        let Ok(HostReply::Response(mut reply)) =
+            crate::common::response(200, "text/plain", "x".repeat(200_000))
+        else {
+            unreachable!("an answer is an answer")
+        };
+        reply.hold = Hold::on(Held::new(&counted));
+        Ok(HostReply::Response(reply))
+    });
+    let body = "const asked = Array.from({ length: 8 }, () => nango.get({ endpoint: '/x' })); \
+                const until = Date.now() + 300; while (Date.now() < until) {} \
+                const got = await Promise.all(asked); await nango.getCheckpoint(); await nango.getCheckpoint(); return got.length";
+    let running = tokio::spawn({
+        let (pool, host) = (pool.clone(), host.clone());
+        async move {
+            pool.run(action_request(&action(body), Value::Null), host)
+                .await
+        }
+    });
+    // The function computes: its answers wait for it.
+    wait_until(|| held.load(SeqCst) == 8).await;
+    assert_eq!(succeeded(running.await.unwrap()), json!(8));
+    assert_eq!(
+        at_last.load(SeqCst),
+        0,
+        "they were let go of as they were taken"
+    );
+
+    // A run that is given up takes its answers along.
+    let endless = "nango.get({ endpoint: '/x' }); while (true) {}";
+    let mut request = action_request(&action(endless), Value::Null);
+    request.limits.busy = Duration::from_millis(200);
+    assert_eq!(
+        failed(pool.run(request, host).await).kind,
+        "execution_timeout"
+    );
+    wait_until(|| held.load(SeqCst) == 0).await;
+}
+
+/// Ends when the condition holds; fails after ten seconds.
+async fn wait_until(mut holds: impl FnMut() -> bool) {
+    for _ in 0..1_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it did not come to hold");
 }
 
 #[tokio::test]

@@ -164,6 +164,7 @@ async fn a_response_has_the_shape_that_axios_gives() {
             ],
             body: "{\"a\":[1,{\"__proto__\":{\"polluted\":true}}]}".into(),
             url: "https://api.example.com/x".into(),
+            ..HttpReply::default()
         })))
     });
     let seen = received(

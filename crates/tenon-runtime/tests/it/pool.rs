@@ -1,6 +1,12 @@
 //! Workers: whose they are, how they die and how they are replaced.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tenon_core::{
@@ -297,6 +303,118 @@ async fn workers_with_nothing_to_do_are_let_go() {
     assert_eq!(one(&pool).await, json!(1));
     until(|| pool.workers() == 0).await;
     assert_eq!(one(&pool).await, json!(1));
+}
+
+#[tokio::test]
+async fn workers_are_replaced_after_a_while_and_their_runs_may_end() {
+    let pool = WorkerPool::start(WorkerPoolOptions {
+        age: Duration::from_millis(200),
+        spare_workers: 0,
+        ..options()
+    })
+    .unwrap();
+    let gate = Arc::new(Gate::default());
+    let running = tokio::spawn({
+        let (pool, gate) = (pool.clone(), gate.clone());
+        async move {
+            pool.run(action_request(&action(WAITS), Value::Null), gate)
+                .await
+        }
+    });
+    gate.was_asked().await;
+    let old = pool.process_ids();
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert_eq!(one(&pool).await, json!(1));
+    assert!(
+        pool.process_ids().len() == 2 || alive(old[0]),
+        "the old one stays for its run"
+    );
+    gate.let_go(1);
+    assert_eq!(succeeded(running.await.unwrap()), json!(1));
+    until(|| !alive(old[0])).await;
+}
+
+#[tokio::test]
+async fn an_environment_that_floods_the_pool_does_not_starve_another() {
+    let pool = WorkerPool::start(WorkerPoolOptions {
+        workers: 2,
+        runs_per_worker: 4,
+        kept_for_actions: 0,
+        spare_workers: 0,
+        ..options()
+    })
+    .unwrap();
+    let flooding = Arc::new(AtomicBool::new(true));
+    let (mut flood, done) = (Vec::new(), Arc::new(AtomicUsize::new(0)));
+    for _ in 0..40 {
+        let (pool, flooding, done) = (pool.clone(), flooding.clone(), done.clone());
+        flood.push(tokio::spawn(async move {
+            while flooding.load(SeqCst) {
+                let body = action("await new Promise((r) => setTimeout(r, 20)); return 1");
+                let request = action_request(&body, Value::Null);
+                succeeded(pool.run(request, TestHost::silent()).await);
+                done.fetch_add(1, SeqCst);
+            }
+        }));
+    }
+    until(|| done.load(SeqCst) > 20).await;
+    for environment in 2..6 {
+        let mut request = action_request(&action("return 1"), Value::Null);
+        request.environment = EnvironmentPk(environment);
+        let turn = pool.run(request, TestHost::silent());
+        let turn = tokio::time::timeout(Duration::from_secs(10), turn).await;
+        assert_eq!(succeeded(turn.expect("its turn comes")), json!(1));
+    }
+    // And the other way round: who floods is not shut out.
+    let before = done.load(SeqCst);
+    until(|| done.load(SeqCst) > before + 20).await;
+    flooding.store(false, SeqCst);
+    for run in flood {
+        run.await.unwrap();
+    }
+    assert!(pool.workers() <= 2);
+}
+
+#[tokio::test]
+async fn a_large_bundle_is_compiled_once_for_all_workers() {
+    let pool = WorkerPool::start(WorkerPoolOptions {
+        runs_until_recycled: 1,
+        spare_workers: 0,
+        ..options()
+    })
+    .unwrap();
+    let filling: String = (0..2_000)
+        .map(|n| format!("exports.f{n} = (a) => a + {n};\n"))
+        .collect();
+    let body = "if (input.fail) throw new Error('here'); return exports.f7(1)";
+    let bundle = format!("{filling}{}", action(body));
+    let line = format!("tickets.js:{}", 2_001);
+    let run = |input: Value| pool.run(action_request(&bundle, input), TestHost::silent());
+
+    assert_eq!(succeeded(run(json!({})).await), json!(8));
+    let from_source = failed(run(json!({"fail": true})).await).payload;
+    until(|| pool.bundles_compiled() == 1).await;
+    assert_eq!(succeeded(run(json!({})).await), json!(8));
+    let from_bytecode = failed(run(json!({"fail": true})).await).payload;
+    assert_eq!(from_bytecode, from_source);
+    assert!(from_bytecode.to_string().contains(&line), "{from_bytecode}");
+    assert_eq!(pool.bundles_compiled(), 1);
+    until(|| pool.workers() == 0).await;
+}
+
+#[tokio::test]
+async fn what_does_not_compile_is_said_by_every_run_that_tries() {
+    let pool = pool();
+    let broken = format!("{}\nlet let = ;", "// comment\n".repeat(10_000));
+    for _ in 0..2 {
+        let outcome = pool
+            .run(action_request(&broken, Value::Null), TestHost::silent())
+            .await;
+        let message = failed(outcome).message;
+        assert!(message.contains("cannot be compiled"), "{message}");
+    }
+    assert_eq!(one(&pool).await, json!(1));
+    assert_eq!(pool.bundles_compiled(), 0);
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! `uncontrolledFetch`: a plain request without credentials (functions.md, 2.4).
 
 use http::Method;
-use tenon_core::function::{FetchCall, HostError, HostErrorKind, HostReply, HttpReply, LogLevel};
+use tenon_core::function::{
+    FetchCall, Hold, HostError, HostErrorKind, HostReply, HttpReply, LogLevel,
+};
 use url::Url;
 
 use super::{RunHost, plain_error};
@@ -48,8 +50,9 @@ impl RunHost {
             })
             .collect();
         let url = response.url.to_string();
+        let mut tab = self.replies.tab();
         let body = response
-            .collect(RESPONSE_BYTES)
+            .collect_on(RESPONSE_BYTES, Some(&mut tab))
             .await
             .map_err(|error| self.refuse(&error))?;
         Ok(HostReply::Response(Box::new(HttpReply {
@@ -58,6 +61,7 @@ impl RunHost {
             headers,
             body,
             url,
+            hold: Hold::on(tab),
         })))
     }
 

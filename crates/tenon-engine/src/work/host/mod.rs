@@ -17,6 +17,7 @@ use tenon_core::{
         Cancel, Host, HostCall, HostError, HostErrorKind, HostReply, HttpReply, LogLevel,
         ModelCounts, ProxyCall,
     },
+    limits,
     names::{ConnectionId, IntegrationKey},
 };
 use tenon_store::StoreError;
@@ -29,6 +30,7 @@ use super::{
 };
 use crate::{
     Engine,
+    egress::{Budget, Pot},
     environments::{EgressMode, FunctionSettings, TokenMode},
     proxy::{self, ProxyTarget},
     records::Writer,
@@ -52,6 +54,8 @@ pub struct RunHost {
     depth: u32,
     /// What functions of this environment may do; read when it is first asked for.
     settings: OnceCell<FunctionSettings>,
+    /// What answers from outside are paid from until the function has them.
+    replies: Budget,
     /// Syncs only.
     writer: Option<Arc<Writer>>,
     progress: Mutex<Progress>,
@@ -84,6 +88,10 @@ impl RunHost {
     ) -> Self {
         Self {
             writer: records::writer(&run).map(Arc::new),
+            replies: Budget {
+                own: Pot::new(limits::RUN_REPLIES_BYTES),
+                shared: engine.work.replies(run.subject.environment),
+            },
             engine,
             run,
             cancel,
@@ -165,6 +173,7 @@ impl RunHost {
         let bounds = proxy::Bounds {
             hosts: confined.then(|| settings.egress_hosts.clone()),
             secrets_hidden,
+            replies: Some(self.replies.clone()),
         };
         match proxy::call_within(&self.engine, &target, call, &bounds).await {
             Ok(reply) => Ok(HostReply::Response(Box::new(reply))),
@@ -456,6 +465,7 @@ fn api_error((status, body): (u16, Value), path: &str) -> HostError {
             )],
             body: body.into(),
             url: path.to_owned(),
+            ..HttpReply::default()
         })),
         kind: HostErrorKind::Http,
     }

@@ -15,6 +15,7 @@ use crate::{
     isolate::{
         Isolate, Port, Step,
         code::{self, Code},
+        heap::Commons,
     },
     wire::{CallId, Ending, StartRun},
 };
@@ -87,7 +88,8 @@ fn load(javascript: &str) -> Result<Raw, Problem> {
     let source = source(javascript);
     let bundle = code::compile(&source, "exports, require, module", FILE)
         .map_err(|message| Problem::stopped(format!("the bundle cannot be compiled: {message}")))?;
-    let mut isolate = Isolate::new(&CODE, false).map_err(Problem::stopped)?;
+    let mut isolate =
+        Isolate::new(&CODE, &Commons::new(HEAP_BYTES), false).map_err(Problem::stopped)?;
     match isolate.start(&run(), &bundle, Box::new(Nobody)) {
         Step::Ended(Ending::Succeeded { output }) => serde_json::from_slice(&output)
             .map_err(|error| Problem::stopped(format!("the definition makes no sense: {error}"))),
@@ -108,7 +110,7 @@ fn run() -> StartRun {
     StartRun {
         kind: FunctionKind::Action,
         hash: String::new(),
-        javascript: None,
+        code: None,
         entry: Entry::Action {
             input: serde_json::Value::Null,
         },

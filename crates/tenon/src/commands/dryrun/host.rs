@@ -458,6 +458,7 @@ async fn fetch(egress: &Egress, call: FetchCall) -> Result<HttpReply, EgressErro
             .collect(tenon_core::limits::BATCH_BYTES as u64)
             .await?,
         url,
+        ..HttpReply::default()
     })
 }
 

@@ -134,6 +134,7 @@ pub(super) fn reply(answer: Answer, endpoint: &str) -> HttpReply {
         headers: answer.headers,
         body: answer.body,
         url: endpoint.to_owned(),
+        ..HttpReply::default()
     }
 }
 
