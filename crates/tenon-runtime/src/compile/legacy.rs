@@ -10,7 +10,10 @@ use oxc::{
     span::{GetSpan as _, SourceType, Span},
 };
 
-use super::diagnostic::{CompileError, Diagnostic};
+use super::{
+    diagnostic::{CompileError, Diagnostic},
+    resolve::join,
+};
 
 /// Name of the function that took webhooks.
 const WEBHOOK: &str = "onWebhookPayloadReceived";
@@ -51,19 +54,20 @@ pub fn with_extensions(
 ) -> Result<String, CompileError> {
     let allocator = Allocator::default();
     let program = parse(path, source, &allocator)?;
-    Ok(apply(source, extensions(&program, is_file)))
+    Ok(apply(source, extensions(&program, is_file, path, path)))
 }
 
-/// Turns the file of a function into one that defines it.
+/// Turns the file of a function into one that defines it and lies at `place`.
 pub fn convert(
     path: &str,
+    place: &str,
     source: &str,
     wrapping: &Wrapping<'_>,
     is_file: &dyn Fn(&str) -> bool,
 ) -> Result<String, CompileError> {
     let allocator = Allocator::default();
     let program = parse(path, source, &allocator)?;
-    let mut edits = extensions(&program, is_file);
+    let mut edits = extensions(&program, is_file, path, place);
     let mut webhook = None;
     let mut default = None;
     for statement in &program.body {
@@ -136,27 +140,64 @@ fn parse<'a>(
     }
 }
 
-fn extensions(program: &Program<'_>, is_file: &dyn Fn(&str) -> bool) -> Vec<Edit> {
+/// Relative imports of a file that moves from `path` to `place`, with the extension of the file behind them.
+fn extensions(
+    program: &Program<'_>,
+    is_file: &dyn Fn(&str) -> bool,
+    path: &str,
+    place: &str,
+) -> Vec<Edit> {
     let mut edits = Vec::new();
     for statement in &program.body {
         let Statement::ImportDeclaration(import) = statement else {
             continue;
         };
         let written = import.source.value.as_str();
-        let bare = written.starts_with('.')
-            && ![".js", ".ts", ".json", ".mjs", ".cjs"]
-                .iter()
-                .any(|end| written.ends_with(end));
-        if bare && is_file(&format!("{written}.ts")) {
-            edits.push(Edit::new(import.source.span, format!("'{written}.js'")));
+        if !written.starts_with('.') {
+            continue;
+        }
+        let bare = ![".js", ".ts", ".json", ".mjs", ".cjs"]
+            .iter()
+            .any(|end| written.ends_with(end));
+        let whole = if bare && is_file(&format!("{written}.ts")) {
+            format!("{written}.js")
         } else if bare && is_file(&format!("{written}/index.ts")) {
-            edits.push(Edit::new(
-                import.source.span,
-                format!("'{written}/index.js'"),
-            ));
+            format!("{written}/index.js")
+        } else {
+            written.to_owned()
+        };
+        let moved = if path == place {
+            whole
+        } else {
+            relative(&join(folder(path), &whole), folder(place))
+        };
+        if moved != written {
+            edits.push(Edit::new(import.source.span, format!("'{moved}'")));
         }
     }
     edits
+}
+
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// How a file is named from a folder; both start at the project.
+fn relative(path: &str, folder: &str) -> String {
+    let parts = |path: &str| -> Vec<String> {
+        let parts = path.split('/').filter(|part| !part.is_empty());
+        parts.map(str::to_owned).collect()
+    };
+    let (path, folder) = (parts(path), parts(folder));
+    let pairs = path.iter().zip(&folder);
+    let shared = pairs.take_while(|(one, other)| one == other).count();
+    let up = folder.len() - shared;
+    let start = if up == 0 {
+        "./".to_owned()
+    } else {
+        "../".repeat(up)
+    };
+    format!("{start}{}", path[shared..].join("/"))
 }
 
 fn apply(source: &str, mut edits: Vec<Edit>) -> String {

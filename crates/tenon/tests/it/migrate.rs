@@ -143,3 +143,89 @@ fn nothing_is_written_unless_everything_can_be() {
     let nothing = Project::empty().run(&["migrate"]);
     assert_eq!(nothing.code, 1);
 }
+
+/// The first version of nango.yaml: functions directly below their integration, told apart by `type`.
+const FIRST_YAML: &str = "
+integrations:
+  desk:
+    tickets:
+      type: sync
+      description: Copies tickets
+      runs: every half hour
+      track_deletes: true
+      auto_start: false
+      returns:
+        - Ticket
+        - User
+    plain:
+      runs: every day
+      returns: Contact
+    close-ticket:
+      type: action
+      returns: Ticket
+models:
+  User:
+    id: string
+    name: string
+  Contact:
+    id: string
+  Ticket:
+    __extends: User
+    open: boolean
+    labels: string[]
+    count: integer
+";
+
+#[test]
+fn a_project_of_the_first_yaml_version_becomes_one_that_compiles_and_runs() {
+    let project = Project::empty();
+    project.write("nango.yaml", FIRST_YAML);
+    let saves = |model: &str, record: &str| {
+        format!(
+            "import type {{ NangoSync, {model} }} from './models';\nimport {{ ALL }} from './helpers/paths';\nexport default async function fetchData(nango: NangoSync): Promise<void> {{\n    await nango.get({{ endpoint: ALL }});\n    await nango.batchSave<{model}>([{record}], '{model}');\n}}\n"
+        )
+    };
+    // They lay beside nango.yaml; what they import stays there.
+    project.write("helpers/paths.ts", "export const ALL = '/all';\n");
+    project.write(
+        "tickets.ts",
+        &saves(
+            "Ticket",
+            "{ id: '1', name: 'n', open: true, labels: [], count: 2 }",
+        ),
+    );
+    project.write("plain.ts", &saves("Contact", "{ id: '1' }"));
+    project.write(
+        "close-ticket.ts",
+        "import type { NangoAction, Ticket } from './models';\nexport default async function run(nango: NangoAction, input: any): Promise<Ticket> {\n    return { id: input.id, name: 'n', open: false, labels: ['closed'], count: 1 };\n}\n",
+    );
+    let ran = project.run(&["migrate"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.out.ends_with("3 functions migrated; they compile\n"),
+        "{}",
+        ran.out
+    );
+    let read = |path: &str| fs::read_to_string(project.root().join(path)).unwrap();
+    let sync = read("desk/syncs/tickets.ts");
+    for part in [
+        "frequency: 'every half hour',\n    autoStart: false,\n",
+        "trackDeletes: true,\n    models: { Ticket: schemas.Ticket, User: schemas.User },\n",
+    ] {
+        assert!(sync.contains(part), "{part}\n{sync}");
+    }
+    let plain = read("desk/syncs/plain.ts");
+    assert!(plain.contains("autoStart: true,"), "{plain}");
+    assert!(plain.contains("from '../../helpers/paths.js';"), "{plain}");
+    assert!(read("desk/actions/close-ticket.ts").contains("output: schemas.Ticket"));
+    project.write(
+        "desk/tests/close-ticket.test.json",
+        r#"{"input":{"id":"7"},"output":{"id":"7","name":"n","open":false,"labels":["closed"],"count":1},"api":{},"nango":{}}"#,
+    );
+    let ran = project.run(&["test"]);
+    assert_eq!(
+        (ran.code, ran.out.as_str()),
+        (0, "1 passed, 0 failed\n"),
+        "{ran:?}"
+    );
+}

@@ -171,12 +171,11 @@ fn convert(
         imports: &imports,
     };
     if from != place {
-        ui::say(format!(
-            "note: {from} moves to {place}; look at its relative imports"
-        ));
+        ui::say(format!("note: {from} moves to {place}"));
     }
     Ok(legacy::convert(
         from,
+        place,
         &source,
         &wrapping,
         &beside(root, from),
