@@ -112,7 +112,7 @@ fn serve(mut stream: TcpStream, state: &State) {
         .unwrap_or((404, Value::Null));
     let text = answer.to_string();
     let head = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nx-ratelimit-limit: 10\r\nx-other: 1\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         text.len()
     );
     // Noted first: whoever has the answer may ask at once what was asked.

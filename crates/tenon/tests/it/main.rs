@@ -4,15 +4,18 @@
 
 mod fake_server;
 mod project;
+mod server;
 
 mod compile;
 mod deploy;
 mod dryrun;
+mod errors;
 mod migrate;
 mod offline;
 mod providers;
 mod replay;
 mod scaffold;
 mod server_side;
+mod simulated;
 mod watch;
 mod wrong;
