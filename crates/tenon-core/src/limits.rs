@@ -66,6 +66,10 @@ pub const BUSY_JAVASCRIPT: Duration = Duration::from_secs(60);
 /// A token is refreshed this long before it expires, unless its provider says otherwise (auth-and-proxy.md, 7).
 pub const REFRESH_MARGIN: Duration = Duration::from_secs(15 * 60);
 
+/// Token requests that one node has under way for one integration: enough for a hundred and more refreshes a second, few
+/// enough that a fleet that expires in one minute does not run into the limits of its provider.
+pub const TOKEN_REQUESTS: usize = 32;
+
 /// Redirects that an outgoing request follows (auth-and-proxy.md, 10.5).
 pub const REDIRECTS: u32 = 5;
 

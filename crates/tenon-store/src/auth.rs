@@ -1,5 +1,7 @@
 //! Flows under way, their results, and the lease that allows one refresh per connection at a time.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tenon_core::{
     Timestamp,
@@ -68,14 +70,18 @@ crate::statements! {
     REFRESH_FAIL_SOFT = "
         UPDATE connection SET last_refresh_failure_us = $3
         WHERE pk = $1 AND credentials_version = $2 AND deleted_at_us IS NULL";
-    /// The idle ones, in key order, so that a sweep can go on where it stopped.
+    /// The idle ones, in key order, so that a sweep can go on where it stopped. Each has its own place in the last
+    /// hours of the time after which it counts as idle.
     IDLE_LIST = "
         SELECT c.pk, c.environment_pk, i.unique_key, c.connection_id
         FROM connection c JOIN integration i ON i.pk = c.integration_pk
         WHERE c.deleted_at_us IS NULL AND i.deleted_at_us IS NULL AND NOT c.refresh_exhausted
-            AND (c.last_fetched_at_us IS NULL OR c.last_fetched_at_us < $1) AND c.pk > $2
+            AND (c.last_fetched_at_us IS NULL OR c.last_fetched_at_us < $1 + (c.pk % 97) * $4) AND c.pk > $2
         ORDER BY c.pk LIMIT $3";
 }
+
+/// Places in `IDLE_LIST`.
+const IDLE_PLACES: i64 = 97;
 
 /// A flow between redirect and callback.
 #[derive(Clone, Debug)]
@@ -347,15 +353,17 @@ impl Reader {
             .transpose()
     }
 
-    /// Connections not fetched since `before`, with keys above `after`.
+    /// Connections not fetched since `before`, or since up to `spread` later, with keys above `after`.
     pub async fn list_idle_connections(
         &self,
         before: Timestamp,
+        spread: Duration,
         after: ConnectionPk,
         limit: i64,
     ) -> Result<Vec<IdleConnection>, StoreError> {
+        let step = i64::try_from(spread.as_micros()).unwrap_or(0) / IDLE_PLACES;
         let rows = self
-            .query(&IDLE_LIST, params![before, after, limit])
+            .query(&IDLE_LIST, params![before, after, limit, step])
             .await?;
         rows.iter()
             .map(|row| {

@@ -3,8 +3,8 @@ import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 
 export class OpenIdServer {
-    /** @param {{callback: string, accessTokenSeconds?: number}} options */
-    static async start({ callback, accessTokenSeconds = 3600 }) {
+    /** `beyond`: with devices and with tokens that are bound to keys. @param {{callback: string, accessTokenSeconds?: number, beyond?: boolean}} options */
+    static async start({ callback, accessTokenSeconds = 3600, beyond = false }) {
         const server = new OpenIdServer();
         server.clientId = 'app';
         server.clientSecret = 'app-secret-0123456789-0123456789';
@@ -19,7 +19,7 @@ export class OpenIdServer {
                     client_secret: server.clientSecret,
                     redirect_uris: [callback],
                     application_type: 'native',
-                    grant_types: ['authorization_code', 'refresh_token'],
+                    grant_types: ['authorization_code', 'refresh_token', ...(beyond ? ['urn:ietf:params:oauth:grant-type:device_code'] : [])],
                     token_endpoint_auth_method: 'client_secret_post',
                 },
                 {
@@ -40,19 +40,45 @@ export class OpenIdServer {
                 clientCredentials: { enabled: true },
                 introspection: { enabled: true },
                 revocation: { enabled: true },
+                ...(beyond && {
+                    deviceFlow: { enabled: true },
+                    dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => true },
+                }),
             },
             findAccount: async (_context, sub) => ({ accountId: sub, claims: async () => ({ sub, email: `${sub}@example.test` }) }),
             cookies: { keys: ['tenon-compat'] },
         });
+        server.nonces = 0;
+        server.provider.on('grant.error', (_context, error) => (server.nonces += error.error === 'use_dpop_nonce' ? 1 : 0));
         server.provider.on('grant.success', (context) => server.tokenRequests.push({ type: context.oidc.params.grant_type, ok: true }));
         server.provider.on('grant.error', (context, error) => server.tokenRequests.push({ type: context.oidc.params?.grant_type, ok: false, error: error.error }));
         const callbackOf = server.provider.callback();
         server.http.on('request', async (request, response) => {
             // The protected API of this provider: 200 with a live token, a real 401 otherwise.
             if (request.url.startsWith('/api/')) return server.answerApi(request, response);
+            if (server.beforeTokenAnswer && request.url.startsWith('/token')) server.holdAnswer(response);
             return callbackOf(request, response);
         });
         return server;
+    }
+
+    /** What the provider has done is done, but nobody hears of it before the test wants it. */
+    holdAnswer(response) {
+        const hold = this.beforeTokenAnswer;
+        this.beforeTokenAnswer = undefined;
+        const end = response.end.bind(response);
+        response.end = (...body) => void hold().then(() => end(...body));
+    }
+
+    /** A refresh token of a person who has agreed, without the pages. */
+    async refreshToken(accountId) {
+        const { Client, Grant, RefreshToken } = this.provider;
+        const scope = 'openid offline_access';
+        const grant = new Grant({ accountId, clientId: this.clientId });
+        grant.addOIDCScope(scope);
+        const grantId = await grant.save();
+        const client = await Client.find(this.clientId);
+        return new RefreshToken({ accountId, client, grantId, scope, gty: 'authorization_code' }).save();
     }
 
     async answerApi(request, response) {

@@ -35,7 +35,7 @@ export async function until(what, probe, timeoutMs = 20_000) {
 }
 
 /** A fresh database of the test Postgres, or nothing when the run is on SQLite. */
-async function freshDatabase() {
+export async function freshDatabase() {
     const base = process.env.TENON_TEST_POSTGRES_URL;
     if (!base) return undefined;
     const name = `compat_${randomBytes(6).toString('hex')}`;
@@ -49,15 +49,15 @@ async function freshDatabase() {
 
 export class Server {
     /**
-     * @param {{command?: string, flags?: string[], env?: Record<string, string>, cwd?: string, demo?: boolean}} options
+     * @param {{command?: string, flags?: string[], env?: Record<string, string>, cwd?: string, demo?: boolean, databaseUrl?: string, port?: number}} options
      */
     static async start(options = {}) {
         const server = new Server();
         server.options = options;
         server.folder = await mkdtemp(join(tmpdir(), 'tenon-compat-'));
         server.dataDir = join(server.folder, 'data');
-        server.databaseUrl = await freshDatabase();
-        server.port = await freePort();
+        server.databaseUrl = options.databaseUrl ?? (await freshDatabase());
+        server.port = options.port ?? (await freePort());
         await server.launch();
         return server;
     }

@@ -2,6 +2,7 @@
 
 mod delete;
 mod get;
+mod health;
 mod import;
 mod labels;
 mod legacy;
@@ -31,6 +32,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/connections", get(list::list).post(import::import))
         .route("/connections/metadata", metadata.clone())
         .route("/connections/{connection_id}", one.clone())
+        .route("/connections/{connection_id}/health", get(health::get))
         .route("/connection", get(list::list).post(legacy::import))
         .route("/connection/metadata", metadata)
         .route("/connection/{connection_id}", one)

@@ -2,6 +2,7 @@
 
 mod aws;
 mod direct;
+mod fleet;
 mod flows;
 mod mcp;
 mod refresh;

@@ -3,6 +3,8 @@
 
 mod attempt;
 mod flights;
+mod health;
+mod lanes;
 mod load;
 mod remembered;
 mod rules;
@@ -20,6 +22,8 @@ use tenon_core::{
 use tenon_store::StoreError;
 
 use attempt::{AttemptError, Wish};
+pub use health::{Health, HealthReason, HealthState};
+use load::Loaded;
 use remembered::{Held, Remembered};
 
 use crate::Engine;
@@ -140,15 +144,19 @@ impl RefreshError {
     }
 }
 
-/// Refreshes under way on this node, and the connections that were read lately.
+/// What this node remembers of credentials: refreshes under way, connections that were read lately, what servers said.
 #[derive(Clone, Debug, Default)]
 pub struct Refreshes {
     flights: flights::Flights<Result<(), AttemptError>>,
+    lanes: lanes::Lanes,
     remembered: Arc<Remembered>,
 }
 
 /// A connection is marked as fetched at most this often: reads must not turn into writes.
 const STAMP_EVERY: Duration = Duration::from_secs(60);
+
+/// How long somebody with a token that still lives waits for the next one.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads a connection with credentials that can be used, refreshing them first if that is due. Marks it as fetched.
 pub async fn fresh(
@@ -157,6 +165,28 @@ pub async fn fresh(
     integration: &IntegrationKey,
     connection: &ConnectionId,
     refresh: Refresh,
+) -> Result<Arc<ConnectionWithCredentials>, CredentialsError> {
+    read(engine, environment, integration, connection, refresh, false).await
+}
+
+/// Keeps a connection alive that nobody uses: whoever does that has the time to wait for a turn.
+pub(super) async fn keep_alive(
+    engine: &Engine,
+    environment: EnvironmentPk,
+    integration: &IntegrationKey,
+    connection: &ConnectionId,
+) -> Result<Arc<ConnectionWithCredentials>, CredentialsError> {
+    let refresh = Refresh::IfNeeded;
+    read(engine, environment, integration, connection, refresh, true).await
+}
+
+async fn read(
+    engine: &Engine,
+    environment: EnvironmentPk,
+    integration: &IntegrationKey,
+    connection: &ConnectionId,
+    refresh: Refresh,
+    is_patient: bool,
 ) -> Result<Arc<ConnectionWithCredentials>, CredentialsError> {
     let find = || remembered::find(engine, environment, integration, connection);
     let mut held = find().await?;
@@ -181,28 +211,59 @@ pub async fn fresh(
     if !loaded.is_due(forced, engine.clock.now()) {
         return Ok(Arc::clone(&held.connection));
     }
-    let wish = Wish {
-        connection: loaded.row.pk,
-        forced,
-        seen_version: loaded.row.credentials_version,
-        seen_failure: loaded.row.last_refresh_failure,
+    let can_wait = !forced && rules::is_usable(&loaded.row, engine.clock.now());
+    let Some(outcome) = renew(engine, loaded, forced, can_wait && !is_patient).await else {
+        return Ok(Arc::clone(&held.connection));
     };
-    let start = || attempt::run(engine.clone(), wish);
-    let outcome = engine.refreshes.flights.join(wish.connection, start).await;
     let held = find().await?;
     let source = match outcome {
-        Some(Ok(())) => return Ok(Arc::clone(&held.connection)),
-        Some(Err(AttemptError::Refresh(source))) => source,
-        Some(Err(AttemptError::Store(error))) => {
+        Ok(()) => return Ok(Arc::clone(&held.connection)),
+        Err(AttemptError::Refresh(source)) => source,
+        Err(AttemptError::Store(error)) => {
             return Err(CredentialsError::Store(again(&error)));
         }
-        None => RefreshError::Busy,
     };
     // A provider that is away for a moment takes nothing from a token that still lives.
     if !forced && source.is_passing() && rules::is_usable(&held.loaded.row, engine.clock.now()) {
         return Ok(Arc::clone(&held.connection));
     }
     Err(refused(&held, source))
+}
+
+/// Joins or starts the refresh of a connection. `None`: who is in a hurry uses the token that lives, because the
+/// provider is busy with others or slow; the refresh goes on without them.
+async fn renew(
+    engine: &Engine,
+    loaded: &Loaded,
+    forced: bool,
+    in_a_hurry: bool,
+) -> Option<Result<(), AttemptError>> {
+    let wish = Wish {
+        connection: loaded.row.pk,
+        forced,
+        seen_version: loaded.row.credentials_version,
+        seen_failure: loaded.row.last_refresh_failure,
+    };
+    let Refreshes { flights, lanes, .. } = &engine.refreshes;
+    let now = engine.clock.monotonic();
+    let lane = lanes.of(loaded.row.integration);
+    let is_under_way = || flights.find(wish.connection).is_some();
+    if in_a_hurry && !lane.is_open(now) && !is_under_way() {
+        return None;
+    }
+    let flight = flights.join(wish.connection, now, || {
+        attempt::run(engine.clone(), wish, lane)
+    });
+    let panicked = || Err(RefreshError::Busy.into());
+    if !in_a_hurry {
+        return Some(flight.result.await.unwrap_or_else(panicked));
+    }
+    let left = PATIENCE.saturating_sub(now.saturating_sub(flight.started));
+    tokio::select! {
+        biased;
+        outcome = flight.result => Some(outcome.unwrap_or_else(panicked)),
+        () = engine.clock.sleep(left) => None,
+    }
 }
 
 fn refused(held: &Held, source: RefreshError) -> CredentialsError {

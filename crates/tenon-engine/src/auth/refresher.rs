@@ -10,17 +10,18 @@ use tenon_core::{
 };
 use tenon_store::{StoreError, auth::IdleConnection};
 
-use super::{
-    flow,
-    refresh::{self, Refresh},
-};
+use super::{flow, refresh};
 use crate::Engine;
 
 /// Time between two sweeps.
 const EVERY: Duration = Duration::from_secs(10 * 60);
 
-/// A connection that nobody fetched for this long is looked at.
+/// A connection that nobody fetched for this long is looked at, and some of them a good deal earlier: connections that
+/// came together are not kept alive together.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
+
+/// How much earlier at most.
+const SPREAD: Duration = Duration::from_secs(4 * 3600);
 
 /// Connections read at once.
 const BATCH: i64 = 100;
@@ -91,7 +92,7 @@ impl Refresher {
     ) -> Result<Vec<IdleConnection>, StoreError> {
         self.engine
             .reader()
-            .list_idle_connections(before, after, BATCH)
+            .list_idle_connections(before, SPREAD, after, BATCH)
             .await
     }
 
@@ -101,14 +102,9 @@ impl Refresher {
         let (Ok(integration), Ok(connection)) = (integration, connection) else {
             return;
         };
-        let outcome = refresh::fresh(
-            &self.engine,
-            idle.environment,
-            &integration,
-            &connection,
-            Refresh::IfNeeded,
-        );
-        if let Err(error) = outcome.await {
+        let kept =
+            refresh::keep_alive(&self.engine, idle.environment, &integration, &connection).await;
+        if let Err(error) = kept {
             // The refresh has its own operation and webhook.
             tracing::debug!("idle connection `{connection}` of `{integration}`: {error}");
         }

@@ -35,7 +35,7 @@ pub(super) async fn list(
     caller: Caller<scope::ListConnections>,
     query: Query,
 ) -> Result<Json<Body>, ApiError> {
-    let (mut filter, keys) = checked(&query)?;
+    let (mut filter, keys, with_health) = checked(&query)?;
     let reader = app.engine.reader();
     if let Some(keys) = keys {
         let integrations = reader.list_integrations(caller.environment).await?;
@@ -45,14 +45,16 @@ pub(super) async fn list(
         filter.integrations = Some(wanted.map(|row| row.pk).collect::<Vec<IntegrationPk>>());
     }
     let rows = reader.list_connections(caller.environment, &filter).await?;
-    let connections = rows
-        .into_iter()
-        .map(Simple::try_from)
-        .collect::<Result<_, _>>()?;
+    let show = if with_health {
+        Simple::with_health
+    } else {
+        Simple::try_from
+    };
+    let connections = rows.into_iter().map(show).collect::<Result<_, _>>()?;
     Ok(Json(Body { connections }))
 }
 
-fn checked(query: &Query) -> Result<(ConnectionFilter, Option<Vec<String>>), ApiError> {
+fn checked(query: &Query) -> Result<(ConnectionFilter, Option<Vec<String>>, bool), ApiError> {
     let input = query.input();
     let object = input.object();
     let connection_id = object.optional("connectionId").text().min(1).max(255).get();
@@ -74,6 +76,7 @@ fn checked(query: &Query) -> Result<(ConnectionFilter, Option<Vec<String>>), Api
         .optional("page")
         .integer_text(0, MAX_PAGE)
         .unwrap_or(0);
+    let include = object.optional("include").one_of(&["health"]);
     object.strict();
     drop(object);
     input.finish()?;
@@ -88,7 +91,7 @@ fn checked(query: &Query) -> Result<(ConnectionFilter, Option<Vec<String>>), Api
         offset: limit * page,
     };
     let keys = keys.map(|list| list.split(',').map(|key| key.trim().to_owned()).collect());
-    Ok((filter, keys))
+    Ok((filter, keys, include.is_some()))
 }
 
 /// Tags to look for, their names in lower case as they are stored.

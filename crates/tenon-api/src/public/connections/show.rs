@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 use tenon_core::{Timestamp, auth::CredentialsJson};
-use tenon_engine::auth::refresh::{ConnectionErrorKind, ConnectionWithCredentials};
+use tenon_engine::auth::refresh::{ConnectionErrorKind, ConnectionWithCredentials, Health};
 use tenon_providers::Catalogue;
 use tenon_store::{StoreError, connections::ConnectionRow};
 
@@ -45,6 +45,20 @@ pub(super) struct Simple {
     tags: Box<RawValue>,
     metadata: Option<Box<RawValue>>,
     created: String,
+    /// Only where it is asked for: clients of the reference do not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<super::health::Shown>,
+}
+
+impl Simple {
+    /// Adds how the connection is doing.
+    pub(super) fn with_health(row: ConnectionRow) -> Result<Self, StoreError> {
+        let health = Health::of(&row, None).into();
+        Ok(Self {
+            health: Some(health),
+            ..Self::try_from(row)?
+        })
+    }
 }
 
 impl TryFrom<ConnectionRow> for Simple {
@@ -69,6 +83,7 @@ impl TryFrom<ConnectionRow> for Simple {
             provider: row.provider,
             errors,
             created: row.created_at.iso_micros_offset(),
+            health: None,
         })
     }
 }

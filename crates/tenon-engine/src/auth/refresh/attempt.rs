@@ -13,7 +13,7 @@ use tenon_store::{
     connections::ConnectionRow,
 };
 
-use super::{RefreshError, load::Loaded, rules};
+use super::{RefreshError, lanes::Lane, load::Loaded, rules};
 use crate::{
     Engine,
     auth::{
@@ -65,18 +65,27 @@ pub(super) struct Wish {
     pub seen_failure: Option<Timestamp>,
 }
 
-/// Renews the credentials of a connection if that is (still) due. Waits for another node that is at it.
-pub(super) async fn run(engine: Engine, wish: Wish) -> Result<(), AttemptError> {
+/// Renews the credentials of a connection if that is (still) due. Waits for its turn at the provider, and for another
+/// node that is at it.
+pub(super) async fn run(engine: Engine, wish: Wish, lane: Lane) -> Result<(), AttemptError> {
     let began = engine.clock.monotonic();
+    let waited = || engine.clock.monotonic().saturating_sub(began);
     loop {
+        let turn = tokio::select! {
+            turn = lane.turn() => turn,
+            () = engine.clock.sleep(WAIT.saturating_sub(waited())) => {
+                return Err(RefreshError::Busy.into());
+            }
+        };
         match begin(&engine, wish).await? {
             Begin::NothingToDo => return Ok(()),
             Begin::Refused(error) => return Err(error.into()),
-            Begin::Held if engine.clock.monotonic().saturating_sub(began) > WAIT => {
-                return Err(RefreshError::Busy.into());
+            Begin::Held if waited() > WAIT => return Err(RefreshError::Busy.into()),
+            Begin::Held => {
+                drop(turn);
+                engine.clock.sleep(LOOK).await;
             }
-            Begin::Held => engine.clock.sleep(LOOK).await,
-            Begin::Mine(work) => return exchange(&engine, *work).await,
+            Begin::Mine(work) => return exchange(&engine, *work, &lane).await,
         }
     }
 }
@@ -97,7 +106,6 @@ struct Work {
     /// The refresh token was sent before, by somebody who did not live to tell the outcome.
     is_second_try: bool,
     claimed: Duration,
-    forced: bool,
 }
 
 async fn begin(engine: &Engine, wish: Wish) -> Result<Begin, StoreError> {
@@ -145,7 +153,6 @@ async fn claim(tx: &Tx, engine: &Engine, wish: Wish) -> Result<Begin, StoreError
         fence,
         is_second_try,
         claimed,
-        forced: wish.forced,
     })))
 }
 
@@ -203,7 +210,7 @@ fn fingerprint(engine: &Engine, loaded: &Loaded) -> Option<Vec<u8>> {
     )
 }
 
-async fn exchange(engine: &Engine, work: Work) -> Result<(), AttemptError> {
+async fn exchange(engine: &Engine, work: Work, lane: &Lane) -> Result<(), AttemptError> {
     let config = work.loaded.connection_config()?;
     let held = engine.clock.monotonic().saturating_sub(work.claimed);
     if held + EXCHANGE > LEASE {
@@ -224,6 +231,11 @@ async fn exchange(engine: &Engine, work: Work) -> Result<(), AttemptError> {
             ..TokenFailure::ours("timeout", "the provider did not answer in time")
         }),
     };
+    if let Err(failure) = &asked
+        && let Some(wait) = failure.retry_after
+    {
+        lane.rest_until(engine.clock.monotonic() + wait);
+    }
     let inner = engine.clone();
     let written = engine
         .store
@@ -314,18 +326,23 @@ async fn fail(
     if !is_ours {
         return Ok(error);
     }
-    if failure.is_transient() && !work.forced && rules::is_usable(row, now) {
+    if failure.is_transient() && rules::is_usable(row, now) {
         tx.pause_refresh(row.pk, row.credentials_version, now)
             .await?;
         log(tx, engine, row, Some(&failure.reason)).await?;
         return Ok(error);
     }
-    let (attempts, exhausted) = rules::count_failure(row, now);
+    let (attempts, exhausted) = rules::count_failure(row, failure.is_transient(), now);
+    let cause = match &row.auth_error {
+        // What the provider refused stays refused while it is away.
+        Some(before) if failure.is_transient() && !rules::is_outage(before) => before.clone(),
+        _ => rules::stored_cause(&failure.cause, failure.is_transient()),
+    };
     record(
         tx,
         engine,
         row,
-        &failure.cause,
+        &cause,
         &failure.reason,
         (attempts, exhausted),
         now,
@@ -345,7 +362,7 @@ async fn lose(
     if !tx.end_refresh_lease(row.pk, fence, None).await? {
         return Ok(());
     }
-    let (attempts, _) = rules::count_failure(row, now);
+    let (attempts, _) = rules::count_failure(row, false, now);
     let reason = RefreshError::OutcomeLost.to_string();
     record(
         tx,
@@ -359,7 +376,7 @@ async fn lose(
     .await
 }
 
-/// Marks the connection and, if it worked until now, tells the app.
+/// Marks the connection and tells the app, if that is news: it worked until now, or only its provider was away.
 async fn record(
     tx: &Tx,
     engine: &Engine,
@@ -379,7 +396,11 @@ async fn record(
         log_id: &log_id,
         now,
     };
-    let is_news = tx.fail_refresh(&failed).await? && row.auth_error.is_none();
+    let was_refused = row
+        .auth_error
+        .as_deref()
+        .is_some_and(|before| !rules::is_outage(before) || rules::is_outage(cause));
+    let is_news = tx.fail_refresh(&failed).await? && !was_refused;
     if !is_news {
         return Ok(());
     }

@@ -5,6 +5,7 @@ use std::{
     fmt,
     future::Future,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use futures::{
@@ -16,37 +17,55 @@ use tenon_core::names::ConnectionPk;
 /// Refreshes under way, by connection.
 pub(super) struct Flights<T: Clone>(Arc<Mutex<HashMap<ConnectionPk, Flight<T>>>>);
 
-type Flight<T> = Shared<BoxFuture<'static, Option<T>>>;
+/// A refresh under way. `None` of its result: it panicked.
+pub(super) struct Flight<T: Clone> {
+    /// When it started, by the monotonic clock.
+    pub(super) started: Duration,
+    pub(super) result: Shared<BoxFuture<'static, Option<T>>>,
+}
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
+    /// The refresh under way.
+    pub(super) fn find(&self, connection: ConnectionPk) -> Option<Flight<T>> {
+        self.lock().get(&connection).cloned()
+    }
+
     /// Joins the refresh under way, or starts one. It runs to its end even if everybody who waits goes away: the
-    /// provider's answer must be stored. `None`: it panicked.
-    pub(super) async fn join<F>(
+    /// provider's answer must be stored.
+    pub(super) fn join<F>(
         &self,
         connection: ConnectionPk,
+        now: Duration,
         start: impl FnOnce() -> F,
-    ) -> Option<T>
+    ) -> Flight<T>
     where
         F: Future<Output = T> + Send + 'static,
     {
-        let flight = {
-            let mut flights = self.lock();
-            match flights.get(&connection) {
-                Some(flight) => flight.clone(),
-                None => {
-                    let landing = Landing(self.clone(), connection);
-                    let work = start();
-                    let task = tokio::spawn(async move {
-                        let _landing = landing;
-                        work.await
-                    });
-                    let flight = task.map(Result::ok).boxed().shared();
-                    flights.insert(connection, flight.clone());
-                    flight
-                }
-            }
+        let mut flights = self.lock();
+        if let Some(flight) = flights.get(&connection) {
+            return flight.clone();
+        }
+        let landing = Landing(self.clone(), connection);
+        let work = start();
+        let task = tokio::spawn(async move {
+            let _landing = landing;
+            work.await
+        });
+        let flight = Flight {
+            started: now,
+            result: task.map(Result::ok).boxed().shared(),
         };
-        flight.await
+        flights.insert(connection, flight.clone());
+        flight
+    }
+}
+
+impl<T: Clone> Clone for Flight<T> {
+    fn clone(&self) -> Self {
+        Self {
+            started: self.started,
+            result: self.result.clone(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use tenon_core::{
     Timestamp,
     auth::{AuthMode, CredentialsJson},
     limits,
+    names::ConnectionPk,
 };
 use tenon_providers::Provider;
 use tenon_store::connections::ConnectionRow;
@@ -24,8 +25,14 @@ const BORN_EXPIRED_PAUSE: Duration = Duration::from_secs(30);
 /// What is signed here costs nothing: it is made anew shortly before it ends.
 const SIGNED_MARGIN: Duration = Duration::from_secs(60);
 
+/// Up to this much before the margin is a connection due, each at a time of its own.
+const MARGIN_SPREAD: Duration = Duration::from_secs(3 * 60);
+
+/// What stands before the cause when the provider was away and has refused nothing.
+const OUTAGE: &str = "outage:";
+
 /// Failing calendar days after which nothing is tried any more.
-const EXHAUSTED_AT: i64 = 4;
+pub(super) const EXHAUSTED_AT: i64 = 4;
 
 /// Cause of the state in which only a new authorization helps.
 pub(super) const OUTCOME_LOST: &str = "refresh_outcome_lost";
@@ -53,24 +60,65 @@ pub(super) fn is_due(
     };
     let was_born_expired = last_success
         .is_some_and(|success| expires_at <= success && now.since(success) < BORN_EXPIRED_PAUSE);
-    !was_born_expired && expires_at <= now.plus(margin(provider, mode))
+    !was_born_expired && expires_at <= now.plus(margin(row, provider, mode, expires_at))
 }
 
-fn margin(provider: &Provider, mode: AuthMode) -> Duration {
+fn margin(
+    row: &ConnectionRow,
+    provider: &Provider,
+    mode: AuthMode,
+    expires_at: Timestamp,
+) -> Duration {
     if !issue::asks_provider(mode) {
         return SIGNED_MARGIN;
     }
-    provider
-        .token_expiration_buffer
-        .map_or(limits::REFRESH_MARGIN, Duration::from_secs)
+    if let Some(seconds) = provider.token_expiration_buffer {
+        return Duration::from_secs(seconds);
+    }
+    let usual = limits::REFRESH_MARGIN + spread(row.pk, MARGIN_SPREAD);
+    // A token that never lives as long as the margin would be due at every look.
+    let half_a_life = row
+        .last_refresh_success
+        .map(|success| expires_at.since(success) / 2);
+    half_a_life.map_or(usual, |half| usual.min(half))
 }
 
-/// Whether the credentials can still be used although they are due.
+/// Where in a span a connection has its place: tokens that came in the same minute are not due in the same minute.
+pub(super) fn spread(connection: ConnectionPk, span: Duration) -> Duration {
+    // Fibonacci hashing: neighbours land far from each other.
+    let hash = connection
+        .0
+        .cast_unsigned()
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        >> 48;
+    span.mul_f64(hash as f64 / f64::from(1_u32 << 16))
+}
+
+/// Whether the credentials can still be used although they are due. A provider that is away says nothing about them.
 pub(super) fn is_usable(row: &ConnectionRow, now: Timestamp) -> bool {
-    row.auth_error.is_none()
+    row.auth_error.as_deref().is_none_or(is_outage)
         && row
             .credentials_expires_at
             .is_none_or(|expires_at| expires_at > now)
+}
+
+/// What a connection keeps of a failure: its cause, and whether the provider was away or has refused.
+pub(super) fn stored_cause(cause: &str, is_transient: bool) -> String {
+    if is_transient {
+        format!("{OUTAGE}{cause}")
+    } else {
+        cause.to_owned()
+    }
+}
+
+/// Whether a stored cause is that of a provider that was away.
+pub(super) fn is_outage(stored: &str) -> bool {
+    stored.starts_with(OUTAGE)
+}
+
+/// The cause alone.
+pub(super) fn bare_cause(stored: &str) -> &str {
+    stored.strip_prefix(OUTAGE).unwrap_or(stored)
 }
 
 /// What remains of the pause after a failure.
@@ -86,8 +134,16 @@ pub(super) fn pause(
     (ends > now).then(|| ends.since(now))
 }
 
-/// Failing days so far, this failure included, and whether that is too many.
-pub(super) fn count_failure(row: &ConnectionRow, now: Timestamp) -> (i64, bool) {
+/// Failing days so far, this failure included, and whether that is too many. Days on which the provider was away do
+/// not count: only it can say that a grant is dead.
+pub(super) fn count_failure(
+    row: &ConnectionRow,
+    is_transient: bool,
+    now: Timestamp,
+) -> (i64, bool) {
+    if is_transient {
+        return (row.refresh_attempts, row.refresh_exhausted);
+    }
     let day = |instant: Timestamp| instant.micros().div_euclid(MICROS_PER_DAY);
     let is_new_day = row
         .last_refresh_failure

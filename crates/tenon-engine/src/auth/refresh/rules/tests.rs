@@ -9,7 +9,7 @@ use tenon_core::{
 use tenon_providers::Provider;
 use tenon_store::connections::ConnectionRow;
 
-use super::{count_failure, is_due, is_usable, pause};
+use super::{count_failure, is_due, is_usable, pause, stored_cause};
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const HOUR: i64 = 3600;
@@ -80,7 +80,7 @@ fn tokens_are_due_within_the_margin() {
     };
     assert!(due(&plain, Some(-1), false));
     assert!(due(&plain, Some(900), false));
-    assert!(!due(&plain, Some(901), false));
+    assert!(!due(&plain, Some(900 + 180), false));
     assert!(due(&short, Some(30), false));
     assert!(!due(&short, Some(31), false));
     assert!(!due(&plain, None, false), "no expiry: never stale");
@@ -177,7 +177,7 @@ fn four_failing_days_are_too_many() {
     let mut counted = Vec::new();
     for hours in [0, 1, 24, 25, 48, 49, 72] {
         let now = at(hours * HOUR);
-        let (attempts, exhausted) = count_failure(&connection, now);
+        let (attempts, exhausted) = count_failure(&connection, false, now);
         counted.push((attempts, exhausted));
         connection.refresh_attempts = attempts;
         connection.last_refresh_failure = Some(now);
@@ -211,4 +211,61 @@ fn a_marked_or_expired_connection_is_not_usable() {
         auth_error: Some("invalid_grant".to_owned()),
         ..row()
     }));
+    assert!(usable(ConnectionRow {
+        auth_error: Some(stored_cause("http_503", true)),
+        ..row()
+    }));
+}
+
+/// FAULTS 31.
+#[test]
+fn connections_that_expire_together_are_due_one_after_the_other() {
+    let plain = provider(json!({}));
+    let due_at = |pk: i64| {
+        let row = ConnectionRow {
+            pk: ConnectionPk(pk),
+            credentials_expires_at: Some(at(1_080)),
+            ..row()
+        };
+        let is_due = |second: &i64| {
+            let (grant, mode) = (with_refresh_token(), AuthMode::OAuth2);
+            is_due(&row, &grant, &plain, mode, false, at(*second))
+        };
+        (0..900).find(is_due).unwrap()
+    };
+    let mut by_ten_seconds = [0; 19];
+    for pk in 0..1_800 {
+        by_ten_seconds[usize::try_from(due_at(pk) / 10).unwrap()] += 1;
+    }
+    let (most, last) = (by_ten_seconds.iter().max(), by_ten_seconds[17]);
+    assert!(most < Some(&150) && last > 50, "{by_ten_seconds:?}");
+}
+
+/// FAULTS 43.
+#[test]
+fn a_token_that_lives_for_minutes_is_due_at_half_its_life() {
+    let plain = provider(json!({}));
+    let due = |age: i64| {
+        let row = ConnectionRow {
+            last_refresh_success: Some(at(-age)),
+            credentials_expires_at: Some(at(600 - age)),
+            ..row()
+        };
+        let (grant, mode) = (with_refresh_token(), AuthMode::OAuth2);
+        is_due(&row, &grant, &plain, mode, false, NOW)
+    };
+    assert!(!due(0));
+    assert!(!due(299));
+    assert!(due(300));
+}
+
+#[test]
+fn days_on_which_the_provider_is_away_do_not_count() {
+    let mut connection = row();
+    for day in 0..10 {
+        let now = at(day * 24 * HOUR);
+        let counted = count_failure(&connection, true, now);
+        assert_eq!(counted, (0, false));
+        connection.last_refresh_failure = Some(now);
+    }
 }
