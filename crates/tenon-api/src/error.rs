@@ -93,6 +93,7 @@ codes! {
     MissingTokenUrl = "missing_token_url",
     MissingParam = "missing_param",
     // Token requests
+    DeviceFlowUnsupported = "device_flow_unsupported",
     RequestTokenExternalError = "request_token_external_error",
     ClientCredentialsFetchError = "client_credentials_fetch_error",
     TwoStepCredentialsFetchError = "two_step_credentials_fetch_error",

@@ -33,6 +33,8 @@ pub struct Signals {
     pub inbound: Notify,
     /// A delivery was enqueued.
     pub deliveries: Notify,
+    /// A device flow began.
+    pub devices: Notify,
     /// A task ended: somebody may wait for its result.
     pub finished: Notify,
 }

@@ -93,6 +93,7 @@ pub struct IntegrationPatch {
     pub credentials: Option<IntegrationCredentials>,
     pub config: Option<Map<String, Value>>,
     pub custom: Option<Map<String, Value>>,
+    pub own_callback: Option<bool>,
 }
 
 /// Why an integration was not created or changed.
@@ -153,6 +154,7 @@ pub async fn create(
         scopes: default_scopes(&provider),
         app_link: None,
         config: Map::new(),
+        own_callback: false,
         created_at: now,
         updated_at: now,
     };
@@ -257,6 +259,7 @@ pub async fn update(
             }
             row.display_name = patch.display_name.or(row.display_name);
             row.forward_webhooks = patch.forward_webhooks.unwrap_or(row.forward_webhooks);
+            row.own_callback = patch.own_callback.unwrap_or(row.own_callback);
             row.updated_at = inner.clock.now();
             tx.update_integration(&row).await?;
             log(&tx, &inner, &row, "integration changed").await?;

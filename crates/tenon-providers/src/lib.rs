@@ -21,8 +21,8 @@ pub use field::{Field, FieldFormat, Fields, VisibleWhen};
 pub use load::LoadError;
 pub use near::nearest;
 pub use provider::{
-    AuthorizationMethod, BodyFormat, ClientRegistration, Provider, TokenRequestAuthMethod,
-    TokenRequestMethod, TokenUrl,
+    AuthorizationMethod, BodyFormat, ClientRegistration, DeviceAuthorizationMethod, Provider,
+    TokenRequestAuthMethod, TokenRequestMethod, TokenUrl,
 };
 pub use proxy::{
     InBody, OffsetCalculation, Paginate, PaginationType, ProxySettings, Retry, RetryStrategy,

@@ -84,6 +84,25 @@ pub struct Provider {
     #[serde(default)]
     pub disable_pkce: bool,
 
+    // OAuth: without a browser (RFC 8628)
+    #[serde(default)]
+    pub device_authorization_url: Option<String>,
+    #[serde(default)]
+    pub device_authorization_params: Map<String, Value>,
+    #[serde(default)]
+    pub device_authorization_method: DeviceAuthorizationMethod,
+
+    // OAuth: who the provider is, and to whom its tokens belong
+    /// Template: what `iss` must be in the callback (RFC 9207).
+    #[serde(default)]
+    pub issuer: Option<String>,
+    /// Whether a callback without `iss` is refused: the provider always sends it.
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
+    /// Tokens are bound to a key of the connection (RFC 9449).
+    #[serde(default)]
+    pub dpop: bool,
+
     // OAuth: tokens
     #[serde(default)]
     pub token_url: Option<TokenUrl>,
@@ -251,6 +270,17 @@ pub enum AuthorizationMethod {
     #[default]
     Body,
     Header,
+}
+
+/// How a client proves itself when it asks for a device code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceAuthorizationMethod {
+    /// As in token requests.
+    #[default]
+    Client,
+    /// By its id alone.
+    None,
 }
 
 /// How a client proves itself at the token endpoint, when not in the body.

@@ -12,7 +12,7 @@ use crate::{Reader, Row, SealContext, StoreError, Tx, params};
 macro_rules! columns {
     () => {
         "pk, environment_pk, unique_key, provider, display_name, forward_webhooks, client_id, secrets, scopes, app_link,
-            integration_config, created_at_us, updated_at_us"
+            integration_config, created_at_us, updated_at_us, own_callback"
     };
 }
 
@@ -23,7 +23,7 @@ crate::statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     INTEGRATION_UPDATE = "
         UPDATE integration SET unique_key = $2, display_name = $3, forward_webhooks = $4, client_id = $5, secrets = $6,
-            scopes = $7, app_link = $8, integration_config = $9, updated_at_us = $10
+            scopes = $7, app_link = $8, integration_config = $9, updated_at_us = $10, own_callback = $11
         WHERE pk = $1 AND deleted_at_us IS NULL";
     INTEGRATION_BY_KEY = concat!("SELECT ", columns!(),
         " FROM integration WHERE environment_pk = $1 AND unique_key = $2 AND deleted_at_us IS NULL");
@@ -53,6 +53,8 @@ pub struct IntegrationRow {
     pub app_link: Option<String>,
     /// Values of the provider's `integration_config` that are no secrets.
     pub config: Map<String, Value>,
+    /// Whether browsers come back to an address of this integration's own.
+    pub own_callback: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -223,6 +225,7 @@ macro_rules! reads {
                         .map_err(|_| corrupt("integration_config", &id))?,
                     created_at: row.get(11)?,
                     updated_at: row.get(12)?,
+                    own_callback: row.get(13)?,
                 }))
             }
         }
@@ -268,6 +271,7 @@ impl Tx {
             integration.app_link.clone(),
             Value::Object(integration.config.clone()).to_string(),
             integration.updated_at,
+            integration.own_callback,
         ];
         self.execute(&INTEGRATION_UPDATE, values).await.map(|_| ())
     }

@@ -8,6 +8,7 @@ mod changes;
 pub mod connect_sessions;
 pub mod connections;
 pub mod delivery;
+pub mod device_flows;
 mod driver;
 pub mod environments;
 mod error;

@@ -36,6 +36,8 @@ pub(crate) static MIGRATIONS: &[Migration] = migrations![
     "0013_quarantine",
     "0014_delivery_indexes",
     "0015_key_rotation",
+    "0016_device_flows",
+    "0017_own_callback",
 ];
 
 /// The table of steps done; the same text for both databases.

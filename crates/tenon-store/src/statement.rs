@@ -98,6 +98,7 @@ pub fn registered() -> impl Iterator<Item = &'static Statement> {
         crate::delivery::feed::ALL,
         crate::delivery::finish::ALL,
         crate::delivery::list::ALL,
+        crate::device_flows::ALL,
         crate::environments::ALL,
         crate::inbound::ALL,
         crate::inbound::dialect::ALL,

@@ -26,6 +26,8 @@ struct State {
     families: HashMap<String, usize>,
     /// The one token of each family that works; `None` once an old one came back.
     current: Vec<Option<String>>,
+    /// Device codes, and whether the person has agreed; `None` while nobody has said anything.
+    devices: HashMap<String, Option<bool>>,
     script: VecDeque<Answer>,
     /// Puts every answer of the token endpoint off.
     delay: Option<std::time::Duration>,
@@ -49,6 +51,9 @@ impl OAuthProvider {
         let scripted = Arc::clone(&state);
         let upstream = Upstream::start(move |request| {
             let mut state = lock(&scripted);
+            if request.path() == "/oauth/device" {
+                return state.device();
+            }
             if request.path() != "/oauth/token" {
                 return Answer::json(200, &json!({ "path": request.target }));
             }
@@ -83,6 +88,22 @@ impl OAuthProvider {
         back.append_pair("code", &code)
             .append_pair("state", &query["state"]);
         back.finish()
+    }
+
+    /// The person behind every device code that is out agrees, or refuses.
+    pub fn decide_devices(&self, agrees: bool) {
+        let mut state = lock(&self.state);
+        state
+            .devices
+            .values_mut()
+            .for_each(|decided| *decided = Some(agrees));
+    }
+
+    /// Questions about device codes so far.
+    pub fn device_questions(&self) -> usize {
+        let all = self.token_requests().into_iter();
+        all.filter(|request| request.text().contains("device_code="))
+            .count()
     }
 
     /// A refresh token that works.
@@ -144,6 +165,7 @@ impl State {
         match field("grant_type") {
             "authorization_code" => self.exchange(&form),
             "refresh_token" => self.refresh(field("refresh_token")),
+            "urn:ietf:params:oauth:grant-type:device_code" => self.ask(field("device_code")),
             "client_credentials" if field("client_secret") == "right" => Answer::json(
                 200,
                 &json!({ "access_token": "cc-token", "expires_in": self.expires_in }),
@@ -164,6 +186,36 @@ impl State {
         }
         let refresh_token = self.new_family();
         self.tokens(&refresh_token)
+    }
+
+    fn device(&mut self) -> Answer {
+        self.issued += 1;
+        let code = format!("device-{}", self.issued);
+        self.devices.insert(code.clone(), None);
+        Answer::json(
+            200,
+            &json!({
+                "device_code": code,
+                "user_code": format!("USER-{}", self.issued),
+                "verification_uri": "https://provider.test/device",
+                "verification_uri_complete": format!("https://provider.test/device?code=USER-{}", self.issued),
+                "expires_in": 600,
+                "interval": 5,
+            }),
+        )
+    }
+
+    fn ask(&mut self, code: &str) -> Answer {
+        match self.devices.get(code) {
+            None => refuse("expired_token"),
+            Some(None) => refuse("authorization_pending"),
+            Some(Some(false)) => refuse("access_denied"),
+            Some(Some(true)) => {
+                self.devices.remove(code);
+                let refresh_token = self.new_family();
+                self.tokens(&refresh_token)
+            }
+        }
     }
 
     fn refresh(&mut self, token: &str) -> Answer {

@@ -75,6 +75,8 @@ enum Command {
     Migrate(commands::migrate::Args),
     /// Fetch the source of a deployed function
     Pull(commands::pull::Args),
+    /// Connect an account: by a link, or with --device by a code typed on another device
+    Connect(commands::connect::Args),
     /// Show what happened on a server, and what functions logged
     Logs(commands::logs::Args),
     /// Show the keys that seal what is stored, and replace them
@@ -124,6 +126,7 @@ fn main() -> ExitCode {
         Command::Migrate(args) => return commands::migrate::run(args),
         Command::Pull(args) => return commands::pull::run(args),
         Command::Keys(args) => return commands::keys::run(args),
+        Command::Connect(args) => return commands::connect::run(args),
         Command::Logs(args) => return commands::logs::run(args),
         Command::Doctor(args) => return commands::doctor::run(args),
         Command::Providers(command) => return commands::providers::run(command),

@@ -5,10 +5,14 @@ mod browser;
 mod callback;
 mod client_metadata;
 mod connect;
+mod device;
 mod page;
 pub(crate) mod socket;
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post},
+};
 
 use crate::App;
 
@@ -16,6 +20,9 @@ pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/oauth/connect/{key}", get(connect::connect))
         .route("/oauth/callback", get(callback::callback))
+        .route("/oauth/callback/{key}", get(callback::of_integration))
+        .route("/oauth/device", post(device::start))
+        .route("/oauth/device/{id}", get(device::status))
         .route("/app-auth/connect", get(app_callback::callback))
         .route(
             "/oauth/client-metadata/{environment}/{key}",

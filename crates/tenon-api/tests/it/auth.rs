@@ -1,10 +1,12 @@
 //! Connect flows and refreshes against a fake provider.
 
 mod aws;
+mod device;
 mod direct;
 mod fleet;
 mod flows;
 mod mcp;
+mod mix_up;
 mod refresh;
 mod socket;
 
@@ -43,9 +45,13 @@ impl Scene {
 
     /// An integration of the OAuth provider.
     async fn integration(&self, key: &str) {
+        self.integration_of(key, "oauth2").await;
+    }
+
+    async fn integration_of(&self, key: &str, provider: &str) {
         let body = json!({
             "unique_key": key,
-            "provider": "oauth2",
+            "provider": provider,
             "credentials": { "type": "OAUTH2", "client_id": "cid", "client_secret": "sec", "scopes": "read,write" },
         });
         let answer = self.app.post("/integrations", body).await;
@@ -199,6 +205,7 @@ async fn finish(scene: &Scene, query: Value, cookies: &[&str]) -> Result<(), Flo
     let callback = flow::Callback {
         query: query.as_object().cloned().unwrap_or_default(),
         cookies: cookies.iter().map(|name| (*name).to_owned()).collect(),
+        integration: None,
         from_browser: true,
     };
     flow::finish(&scene.app.engine, &callback).await

@@ -11,8 +11,9 @@ use tenon_core::{
 };
 use tenon_engine::keys::Rotations;
 use tenon_store::{
-    StoreError,
+    SealContext, StoreError,
     delivery::NewEvent,
+    device_flows::NewDeviceFlow,
     inbound::NewInbound,
     rotation::{Step, sealed_columns},
     work::{jobs::NewJob, tasks::NewTask},
@@ -165,6 +166,26 @@ async fn rows_by_hand(app: &TestApp) {
             begun_by: Some(("test".to_owned(), now.plus(Duration::from_secs(60)))),
         };
         tx.insert_task(&task).await?;
+        let flow = SealContext {
+            environment,
+            connection: None,
+            table: "device_flow",
+            column: "payload",
+            row: "flow",
+        };
+        tx.insert_device_flow(&NewDeviceFlow {
+            id: "flow".to_owned(),
+            environment,
+            integration: connection.integration,
+            session: None,
+            connection_id: "tv".to_owned(),
+            payload: tx.seal(flow, b"{}").await?,
+            interval_s: 5,
+            next_poll_at: now.plus(Duration::from_secs(5)),
+            created_at: now,
+            expires_at: now.plus(Duration::from_secs(600)),
+        })
+        .await?;
         Ok::<_, StoreError>(())
     });
     written.await.unwrap();

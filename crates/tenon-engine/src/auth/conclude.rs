@@ -6,7 +6,9 @@ use tenon_core::{
     auth::AuthMode,
     names::{ConnectionId, EnvironmentPk},
 };
-use tenon_store::{StoreError, connect_sessions::ConnectSessionRow, integrations::IntegrationRow};
+use tenon_store::{
+    StoreError, Tx, connect_sessions::ConnectSessionRow, integrations::IntegrationRow,
+};
 
 use super::{
     entrance::SessionLabels,
@@ -35,6 +37,8 @@ pub(super) struct Flow {
     /// What a new connection starts with; an existing one keeps its own.
     pub first_metadata: Option<Map<String, Value>>,
     pub ws_client_id: Option<String>,
+    /// The device flow that ends with this one.
+    pub device_flow: Option<String>,
     pub operation_id: Option<String>,
 }
 
@@ -112,20 +116,9 @@ async fn save(
                 new.metadata = existing.is_none().then_some(metadata);
             }
             let saved = connections::save(&tx, &inner, new).await?;
-            if !saved.needs_validation
-                && let Some(socket) = &flow.ws_client_id
-            {
+            if !saved.needs_validation {
                 let connected = FlowResult::Connected { is_pending: false };
-                let key = &flow.integration.unique_key;
-                sockets::publish(
-                    &tx,
-                    &inner,
-                    socket,
-                    key,
-                    flow.connection_id.as_str(),
-                    connected,
-                )
-                .await?;
+                tell(&tx, &inner, &flow, connected).await?;
             }
             Ok(saved)
         })
@@ -133,14 +126,7 @@ async fn save(
 }
 
 async fn publish(engine: &Engine, flow: &Flow, error: Option<String>) -> Result<(), StoreError> {
-    let Some(socket) = flow.ws_client_id.clone() else {
-        return Ok(());
-    };
-    let (inner, key, id) = (
-        engine.clone(),
-        flow.integration.unique_key.clone(),
-        flow.connection_id.clone(),
-    );
+    let (inner, flow) = (engine.clone(), flow.clone());
     engine
         .store
         .write(move |tx| async move {
@@ -151,9 +137,34 @@ async fn publish(engine: &Engine, flow: &Flow, error: Option<String>) -> Result<
                     message,
                 },
             };
-            sockets::publish(&tx, &inner, &socket, &key, id.as_str(), result).await
+            tell(&tx, &inner, &flow, result).await
         })
         .await
+}
+
+/// Tells whoever waits how the flow ended: the page behind the socket, the program that asks for its device flow.
+async fn tell(
+    tx: &Tx,
+    engine: &Engine,
+    flow: &Flow,
+    result: FlowResult<'_>,
+) -> Result<(), StoreError> {
+    if let Some(id) = &flow.device_flow {
+        let (state, error) = match &result {
+            FlowResult::Connected { .. } => ("connected", None),
+            FlowResult::Failed {
+                kind: "access_denied",
+                message,
+            } => ("denied", Some(*message)),
+            FlowResult::Failed { message, .. } => ("failed", Some(*message)),
+        };
+        tx.end_device_flow(id, state, error).await?;
+    }
+    let Some(socket) = &flow.ws_client_id else {
+        return Ok(());
+    };
+    let key = &flow.integration.unique_key;
+    sockets::publish(tx, engine, socket, key, flow.connection_id.as_str(), result).await
 }
 
 /// What is told about a flow that failed.
@@ -209,14 +220,11 @@ pub(super) async fn give_up(
                 connection: None,
             };
             announce_failure(&tx, &inner, &announced).await?;
-            if let Some(socket) = &flow.ws_client_id {
-                let result = FlowResult::Failed {
-                    kind: failure.kind,
-                    message: &failure.message,
-                };
-                sockets::publish(&tx, &inner, socket, key, id, result).await?;
-            }
-            Ok(())
+            let result = FlowResult::Failed {
+                kind: failure.kind,
+                message: &failure.message,
+            };
+            tell(&tx, &inner, &flow, result).await
         })
         .await
 }

@@ -107,6 +107,7 @@ fn flow(entrance: &Entrance, mode: AuthMode) -> Flow {
         // As the reference answers: only this one starts without metadata.
         first_metadata: (mode != AuthMode::OAuth2ClientCredentials).then(Map::new),
         ws_client_id: None,
+        device_flow: None,
         operation_id: None,
     }
 }

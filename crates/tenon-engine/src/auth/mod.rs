@@ -1,10 +1,12 @@
 //! Connect flows, token requests, credentials of each mode, refresh.
 //!
 //! A flow that goes through a browser is [`flow::start`] and [`flow::finish`]; one that only posts credentials is
-//! [`direct::connect`]. Both end in `connections::save`. [`refresh::fresh`] is the one way to read credentials for use.
+//! [`direct::connect`]; a device without browser waits in [`device`]. All end in `connections::save`. [`refresh::fresh`] is the one way to read credentials for use.
 
 mod conclude;
+pub mod device;
 pub mod direct;
+pub(crate) mod dpop;
 pub mod entrance;
 pub mod flow;
 pub mod issue;

@@ -26,6 +26,8 @@ pub use health::{Health, HealthReason, HealthState};
 use load::Loaded;
 use remembered::{Held, Remembered};
 
+pub use super::dpop::DpopKey;
+use super::dpop;
 use crate::Engine;
 
 /// When to ask the provider for new credentials.
@@ -51,6 +53,8 @@ pub struct ConnectionWithCredentials {
     pub auth_mode: AuthMode,
     /// The shape clients read, refresh token included: whoever answers a client removes it.
     pub credentials: Secret<CredentialsJson>,
+    /// What the token is bound to; never among the credentials.
+    pub dpop_key: Option<DpopKey>,
     /// The integration's own client id; `credentials.config_override` wins over it.
     pub client_id: Option<String>,
     /// The integration's own client secret.
@@ -150,6 +154,8 @@ pub struct Refreshes {
     flights: flights::Flights<Result<(), AttemptError>>,
     lanes: lanes::Lanes,
     remembered: Arc<Remembered>,
+    /// What servers want in the proofs of bound tokens.
+    pub(crate) nonces: dpop::Nonces,
 }
 
 /// A connection is marked as fetched at most this often: reads must not turn into writes.

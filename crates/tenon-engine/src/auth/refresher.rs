@@ -10,7 +10,7 @@ use tenon_core::{
 };
 use tenon_store::{StoreError, auth::IdleConnection};
 
-use super::{flow, refresh};
+use super::{device, flow, refresh};
 use crate::Engine;
 
 /// Time between two sweeps.
@@ -62,6 +62,9 @@ impl Refresher {
                     break;
                 }
             }
+        }
+        if let Err(error) = device::purge(&self.engine).await {
+            tracing::warn!("could not forget old device flows: {error}");
         }
         if let Err(error) = self.touch_idle().await {
             tracing::warn!("could not look for idle connections: {error}");

@@ -41,7 +41,7 @@ const FORM: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b')');
 
 /// A request to a token endpoint.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TokenRequest {
     pub method: Method,
     pub url: Url,
@@ -116,7 +116,7 @@ fn encode(text: &str) -> String {
     utf8_percent_encode(text, FORM).to_string()
 }
 
-/// An answer with a 2xx status.
+/// What a token endpoint answered.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -125,6 +125,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Itself, unless its status says that it is a refusal.
+    pub(super) fn successful(self, now: Timestamp) -> Result<Self, TokenFailure> {
+        if self.status.is_success() {
+            return Ok(self);
+        }
+        Err(TokenFailure::of_status(&self, now))
+    }
+
     /// The body as JSON. Another content type is refused: an error page is not to be taken for a token.
     pub fn json(&self) -> Result<Value, TokenFailure> {
         if self.body.iter().all(u8::is_ascii_whitespace) {
@@ -293,6 +301,11 @@ impl From<EgressError> for TokenFailure {
 
 /// Sends a request; any status but 2xx is a failure.
 pub async fn send(engine: &Engine, request: TokenRequest) -> Result<Answer, TokenFailure> {
+    ask(engine, request).await?.successful(engine.clock.now())
+}
+
+/// Sends a request and takes whatever is answered.
+pub(super) async fn ask(engine: &Engine, request: TokenRequest) -> Result<Answer, TokenFailure> {
     // A redirected POST would carry secrets to wherever the redirect points.
     let max_redirects = if request.method == Method::GET { 5 } else { 0 };
     let options = EgressOptions {
@@ -312,16 +325,11 @@ pub async fn send(engine: &Engine, request: TokenRequest) -> Result<Answer, Toke
     let response = engine.egress.send(outgoing).await?;
     let (status, headers) = (response.status, response.headers.clone());
     let body = response.collect(RESPONSE_BYTES).await?;
-    let answer = Answer {
+    Ok(Answer {
         status,
         headers,
         body,
-    };
-    if status.is_success() {
-        Ok(answer)
-    } else {
-        Err(TokenFailure::of_status(&answer, engine.clock.now()))
-    }
+    })
 }
 
 /// Code and text of an error object, in the shapes that providers use.

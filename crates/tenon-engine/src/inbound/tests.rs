@@ -462,6 +462,7 @@ fn integration() -> IntegrationRow {
         scopes: None,
         app_link: Some("https://link".to_owned()),
         config: Map::new(),
+        own_callback: false,
         created_at: at,
         updated_at: at,
     }

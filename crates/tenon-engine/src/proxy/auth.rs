@@ -10,7 +10,13 @@ use tenon_core::{
 };
 use tenon_providers::{Provider, template::Scope};
 
-use crate::{auth::refresh::ConnectionWithCredentials, egress::ClientIdentity};
+use crate::{
+    auth::{
+        dpop::{self, DpopKey},
+        refresh::ConnectionWithCredentials,
+    },
+    egress::ClientIdentity,
+};
 
 /// Everything that authorises a request.
 #[derive(Clone, Copy)]
@@ -22,6 +28,8 @@ pub(super) struct Auth<'a> {
     pub(super) integration_config: &'a Map<String, Value>,
     pub(super) client_id: Option<&'a str>,
     pub(super) client_secret: Option<&'a str>,
+    /// What the token is bound to.
+    pub(super) dpop_key: Option<&'a DpopKey>,
 }
 
 impl<'a> Auth<'a> {
@@ -40,6 +48,10 @@ impl<'a> Auth<'a> {
                 .client_secret
                 .as_ref()
                 .map(|secret| secret.expose().as_str()),
+            dpop_key: connection
+                .dpop_key
+                .as_ref()
+                .filter(|_| dpop::is_bound(connection.credentials.expose())),
         }
     }
 

@@ -21,7 +21,10 @@ use super::{
     sign::{Unsigned, sign},
     url as address,
 };
-use crate::egress::{AcrossOrigins, EgressBody, EgressOptions, EgressRequest};
+use crate::{
+    auth::dpop::Nonces,
+    egress::{AcrossOrigins, EgressBody, EgressOptions, EgressRequest},
+};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -39,6 +42,7 @@ pub(super) fn request(
     auth: &Auth<'_>,
     ask: &mut Ask,
     moment: Moment,
+    nonces: &Nonces,
 ) -> Result<EgressRequest, ProxyError> {
     let scope = auth.scope();
     let context = Context::new(&scope, moment.now, moment.random);
@@ -82,11 +86,13 @@ pub(super) fn request(
         headers.insert(header::CONTENT_TYPE, value);
     }
     let nonce = moment.random.simple().to_string();
+    let server_nonce = auth.dpop_key.and_then(|_| nonces.find(&url));
     let unsigned = Unsigned {
         method: ask.method.as_str(),
         url: &url,
         body: known.as_deref(),
         nonce: &nonce,
+        server_nonce: server_nonce.as_deref(),
         now: moment.now,
     };
     sign(provider, auth, &unsigned, &mut headers)?;

@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     Engine,
-    auth::refresh::{self, ConnectionWithCredentials, CredentialsError, Refresh},
+    auth::{
+        dpop,
+        refresh::{self, ConnectionWithCredentials, CredentialsError, Refresh},
+    },
     egress::{EgressError, EgressResponse},
 };
 
@@ -170,10 +173,28 @@ async fn attempt(
         now: engine.clock.now(),
         random: engine.ids.uuid4(),
     };
-    let request = build::request(&ready.provider, &auth, ask, moment)?;
+    let nonces = &engine.refreshes.nonces;
+    let request = build::request(&ready.provider, &auth, ask, moment, nonces)?;
     let line = Attempt::new(&request, number);
     let started = engine.clock.monotonic();
-    let result = engine.egress.send(request).await;
+    let url = auth.dpop_key.map(|_| request.url.clone());
+    let mut result = engine.egress.send(request).await;
+    // A server that only wants its nonce in the proof has done nothing yet.
+    let wants_nonce = match (&url, &result) {
+        (Some(url), Ok(response)) => {
+            nonces.learn(url, &response.headers)
+                && dpop::wants_nonce(response.status, &response.headers)
+        }
+        _ => false,
+    };
+    if wants_nonce && !matches!(ask.body, AskBody::Stream(None)) {
+        let moment = Moment {
+            random: engine.ids.uuid4(),
+            ..moment
+        };
+        let request = build::request(&ready.provider, &auth, ask, moment, nonces)?;
+        result = engine.egress.send(request).await;
+    }
     let took = engine.clock.monotonic().saturating_sub(started);
     let seen = result.as_ref().map(|response| response.status.as_u16());
     line.ended(

@@ -7,7 +7,10 @@ use tenon_providers::{AwsCredentials, Provider, SigV4, SignedBody};
 use url::Url;
 
 use super::{auth::Auth, headers::put, send::ProxyError};
-use crate::auth::sign::oauth1::{self, SignatureMethod};
+use crate::auth::{
+    dpop::{Claim, DpopKey},
+    sign::oauth1::{self, SignatureMethod},
+};
 
 /// A request that is complete but for its signature.
 pub(super) struct Unsigned<'a> {
@@ -16,6 +19,8 @@ pub(super) struct Unsigned<'a> {
     /// Nothing for one that is streamed.
     pub(super) body: Option<&'a [u8]>,
     pub(super) nonce: &'a str,
+    /// What the server wants to find in the proof of a bound token.
+    pub(super) server_nonce: Option<&'a str>,
     pub(super) now: Timestamp,
 }
 
@@ -26,6 +31,9 @@ pub(super) fn sign(
     request: &Unsigned<'_>,
     headers: &mut HeaderMap,
 ) -> Result<(), ProxyError> {
+    if let (Some(key), Some(token)) = (auth.dpop_key, auth.access_token()) {
+        return prove(key, token, request, headers);
+    }
     match auth.mode {
         AuthMode::OAuth1 => {
             let method = provider
@@ -65,6 +73,36 @@ pub(super) fn sign(
         | AuthMode::InstallPlugin
         | AuthMode::None => Ok(()),
     }
+}
+
+/// A bound token and the proof that it is ours (RFC 9449, 7.1). A caller who brings an authorization of his own keeps it.
+fn prove(
+    key: &DpopKey,
+    token: &str,
+    request: &Unsigned<'_>,
+    headers: &mut HeaderMap,
+) -> Result<(), ProxyError> {
+    let ours = format!("Bearer {token}");
+    let given = headers.get(http::header::AUTHORIZATION);
+    if given.is_none_or(|given| given.as_bytes() != ours.as_bytes()) {
+        return Ok(());
+    }
+    let claim = Claim {
+        method: request.method,
+        url: request.url,
+        access_token: Some(token),
+        nonce: request.server_nonce,
+        id: request.nonce,
+        now: request.now,
+    };
+    let proof = key
+        .proof(&claim)
+        .map_err(|_| ProxyError::UnsupportedAuth("the proof of the token could not be signed"))?;
+    let values = [("authorization", format!("DPoP {token}")), ("dpop", proof)];
+    for (name, value) in values {
+        put(headers, name, &value).map_err(ProxyError::Header)?;
+    }
+    Ok(())
 }
 
 fn oauth(

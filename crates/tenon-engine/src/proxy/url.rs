@@ -308,6 +308,7 @@ mod tests {
             integration_config: &none,
             client_id: None,
             client_secret: None,
+            dpop_key: None,
         };
         let scope = auth.scope();
         let context = Context::new(&scope, Timestamp::from_secs(0), Uuid::nil());

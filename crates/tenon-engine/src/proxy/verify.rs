@@ -63,6 +63,7 @@ pub async fn verify(
         integration_config: candidate.integration_config,
         client_id: candidate.client_id,
         client_secret: candidate.client_secret,
+        dpop_key: None,
     };
     let mut failure = None;
     for endpoint in &verification.endpoints {
@@ -99,7 +100,7 @@ async fn attempt(
     let scope = auth.scope();
     let context = Context::new(&scope, moment.now, moment.random);
     let mut ask = ask(verification, endpoint, &context)?;
-    let mut request = build::request(provider, auth, &mut ask, moment)?;
+    let mut request = build::request(provider, auth, &mut ask, moment, &engine.refreshes.nonces)?;
     request.options.timeout = Some(limits::VERIFICATION_TIMEOUT);
     let method = request.method.clone();
     let response = engine

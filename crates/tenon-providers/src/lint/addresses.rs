@@ -11,8 +11,9 @@ use crate::{
 };
 
 /// Keys that hold an address.
-const ADDRESSES: [&str; 7] = [
+const ADDRESSES: [&str; 8] = [
     "authorization_url",
+    "device_authorization_url",
     "token_url",
     "refresh_url",
     "request_url",

@@ -215,9 +215,12 @@ fn objects(entries: &IndexMap<String, Value>) -> IndexMap<String, Map<String, Va
 
 /// The texts of an entry that are templates, with their keys.
 fn texts(provider: &Provider) -> Vec<(String, String)> {
-    const KEYS: [&str; 20] = [
+    const KEYS: [&str; 23] = [
         "authorization_url",
         "authorization_params",
+        "device_authorization_url",
+        "device_authorization_params",
+        "issuer",
         "token_url",
         "token_params",
         "token_headers",

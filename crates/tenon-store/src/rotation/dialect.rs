@@ -55,6 +55,8 @@ crate::statements! {
         sqlite: put!("connection", "credentials", "pk");
     PUT_PENDING_AUTH = put!(postgres, "pending_auth", "payload", "lookup"),
         sqlite: put!("pending_auth", "payload", "lookup");
+    PUT_DEVICE_FLOW = put!(postgres, "device_flow", "payload", "id"),
+        sqlite: put!("device_flow", "payload", "id");
     PUT_TASK = put!(postgres, "task", "payload", "pk"), sqlite: put!("task", "payload", "pk");
     PUT_TASK_OUTPUT = put!(postgres, "task", "output", "pk"), sqlite: put!("task", "output", "pk");
     PUT_EVENT = put!(postgres, "event", "body", "pk"), sqlite: put!("event", "body", "pk");

@@ -84,6 +84,7 @@ crate::statements! {
     NEXT_INTEGRATION = next!("integration", "secrets");
     NEXT_CONNECTION = next!("connection", "credentials", "pk");
     NEXT_PENDING_AUTH = next!("pending_auth", "payload", "environment_pk", "lookup", "CAST(NULL AS BIGINT)", "''");
+    NEXT_DEVICE_FLOW = next!("device_flow", "payload", "environment_pk", "id", "CAST(NULL AS BIGINT)", "id");
     NEXT_TASK = next!("task", "payload", "connection_pk");
     NEXT_TASK_OUTPUT = next!("task", "output", "connection_pk");
     NEXT_EVENT = next!("event", "body", "environment_pk", "pk", "connection_pk", "id");
@@ -109,6 +110,7 @@ crate::statements! {
     COUNT_INTEGRATION = count!("integration", "secrets");
     COUNT_CONNECTION = count!("connection", "credentials");
     COUNT_PENDING_AUTH = count!("pending_auth", "payload");
+    COUNT_DEVICE_FLOW = count!("device_flow", "payload");
     COUNT_TASK = count!("task", "payload");
     COUNT_TASK_OUTPUT = count!("task", "output");
     COUNT_EVENT = count!("event", "body");
@@ -169,6 +171,7 @@ places! {
     "integration", "secrets", Int, NEXT_INTEGRATION, PUT_INTEGRATION, COUNT_INTEGRATION;
     "connection", "credentials", Int, NEXT_CONNECTION, PUT_CONNECTION, COUNT_CONNECTION;
     "pending_auth", "payload", Bytes, NEXT_PENDING_AUTH, PUT_PENDING_AUTH, COUNT_PENDING_AUTH;
+    "device_flow", "payload", Text, NEXT_DEVICE_FLOW, PUT_DEVICE_FLOW, COUNT_DEVICE_FLOW;
     "task", "payload", Int, NEXT_TASK, PUT_TASK, COUNT_TASK;
     "task", "output", Int, NEXT_TASK_OUTPUT, PUT_TASK_OUTPUT, COUNT_TASK_OUTPUT;
     "event", "body", Int, NEXT_EVENT, PUT_EVENT, COUNT_EVENT;

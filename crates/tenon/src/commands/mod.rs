@@ -2,6 +2,7 @@
 
 pub(crate) mod compile;
 pub(crate) mod config;
+pub(crate) mod connect;
 pub(crate) mod deploy;
 pub(crate) mod doctor;
 pub(crate) mod dryrun;

@@ -34,6 +34,9 @@ pub(super) fn start(engine: &Engine, shutdown: &Cancel) -> JoinSet<()> {
     add("keeper", |engine, shutdown| {
         Box::pin(Keeper::new(engine).run(shutdown))
     });
+    add("device flows", |engine, shutdown| {
+        Box::pin(auth::device::DevicePoller::new(engine).run(shutdown))
+    });
     add("retention", |engine, shutdown| {
         Box::pin(Retention::new(engine).run(shutdown))
     });

@@ -22,6 +22,9 @@ pub(super) struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     credentials: Option<Value>,
     forward_webhooks: bool,
+    /// Only where the integration has one of its own: clients of the reference do not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    own_callback_url: Option<bool>,
     created_at: String,
     updated_at: String,
 }
@@ -53,6 +56,7 @@ impl Shown {
             webhook_url: None,
             credentials: None,
             forward_webhooks: integration.forward_webhooks,
+            own_callback_url: integration.own_callback.then_some(true),
             created_at: integration.created_at.iso_millis(),
             updated_at: integration.updated_at.iso_millis(),
         }

@@ -40,6 +40,7 @@ fn checked(body: &JsonBody) -> Result<IntegrationPatch, ApiError> {
         forward_webhooks: object.optional("forward_webhooks").flag(),
         config: texts(object.optional("integration_config"), MAX_CONFIG_CHARS),
         custom: texts(object.optional("custom"), MAX_CONFIG_CHARS),
+        own_callback: object.optional("own_callback_url").flag(),
     };
     object.strict();
     drop(object);

@@ -4,7 +4,7 @@ use axum::{extract::State, http::HeaderMap, response::Response};
 use tenon_engine::auth::flow::{self, Callback};
 
 use super::{browser, connect::found, page};
-use crate::{App, query::Query};
+use crate::{App, UriParams, query::Query};
 
 /// Where an installation that began at the provider goes back to.
 const INSTALLATIONS: &str = "https://github.com";
@@ -17,6 +17,20 @@ pub(super) async fn callback(State(app): State<App>, query: Query, headers: Head
     if callback.state().is_none() && began_there {
         return found(INSTALLATIONS);
     }
+    end(&app, &callback).await
+}
+
+/// `GET /oauth/callback/{key}`: the way back of an integration with a callback URL of its own.
+pub(super) async fn of_integration(
+    State(app): State<App>,
+    uri: UriParams,
+    query: Query,
+    headers: HeaderMap,
+) -> Response {
+    let callback = Callback {
+        integration: Some(uri.get("key").to_owned()),
+        ..callback_of(&query, &headers)
+    };
     end(&app, &callback).await
 }
 
@@ -42,6 +56,7 @@ pub(super) fn callback_of(query: &Query, headers: &HeaderMap) -> Callback {
     Callback {
         query: query.0.as_object().cloned().unwrap_or_default(),
         cookies: browser::cookie_names(headers),
+        integration: None,
         from_browser: browser::is_browser(headers),
     }
 }

@@ -40,6 +40,8 @@ pub struct Callback {
     pub query: Map<String, Value>,
     /// Names of the cookies it brought.
     pub cookies: Vec<String>,
+    /// The integration in the path, where the callback URL has one.
+    pub integration: Option<String>,
     /// Whether it is a browser; others have nothing that could be stolen.
     pub from_browser: bool,
 }
@@ -123,6 +125,7 @@ pub async fn finish(engine: &Engine, callback: &Callback) -> Result<(), FlowErro
         session,
         first_metadata: None,
         ws_client_id: pending.ws_client_id.clone(),
+        device_flow: None,
         operation_id: Some(pending.operation_id.clone()),
     };
     let outcome = run(engine, callback, &flow, &pending, state, is_expired).await;
@@ -158,10 +161,6 @@ async fn run(
         let message = "the flow was begun in another browser; please start again in this one";
         return Err(FlowError::new(FlowErrorKind::StateCookie, message));
     }
-    if let Some(said) = callback.refusal() {
-        return Err(FlowError::new(FlowErrorKind::Callback, said));
-    }
-    check_issuer(callback, pending)?;
     let provider = engine
         .catalogue
         .find(&flow.integration.provider)
@@ -171,6 +170,15 @@ async fn run(
                 "the provider is not in the catalogue any more",
             )
         })?;
+    if callback.integration != pending.own_callback {
+        let message = "the browser came back to the address of another integration";
+        return Err(FlowError::new(FlowErrorKind::Callback, message));
+    }
+    // Refusals carry the name, too (RFC 9207, 2): a stranger's words are not the provider's.
+    check_issuer(callback, pending, &provider)?;
+    if let Some(said) = callback.refusal() {
+        return Err(FlowError::new(FlowErrorKind::Callback, said));
+    }
     let party = Party {
         engine,
         provider: &provider,
@@ -190,25 +198,35 @@ async fn run(
     }
 }
 
-/// A provider that names itself must be the one that this flow went to (RFC 9207): its code is not for another.
-fn check_issuer(callback: &Callback, pending: &Pending) -> Result<(), FlowError> {
-    let Some(issuer) = callback.text("iss") else {
+/// A provider that names itself must be the one that this flow went to (RFC 9207): its code is not for another. Where
+/// the provider file says the name it must be equal; else the host must be one that the flow went to.
+fn check_issuer(
+    callback: &Callback,
+    pending: &Pending,
+    provider: &Provider,
+) -> Result<(), FlowError> {
+    let Some(given) = callback.text("iss") else {
+        if provider.authorization_response_iss_parameter_supported {
+            let message = "the provider did not say who it is, and it always does";
+            return Err(FlowError::new(FlowErrorKind::Callback, message));
+        }
         return Ok(());
     };
-    let host = Url::parse(issuer)
-        .ok()
-        .and_then(|url| url.host_str().map(str::to_owned));
-    let is_ours = |host: &str| {
-        pending
-            .issuer_hosts
-            .iter()
-            .any(|known| same_site(known, host))
+    let is_theirs = match &pending.issuer {
+        Some(issuer) => given == issuer,
+        None => is_known_host(given, &pending.issuer_hosts),
     };
-    if host.as_deref().is_some_and(is_ours) {
+    if is_theirs {
         return Ok(());
     }
     let message = "the code was issued by somebody else than the provider that was asked";
     Err(FlowError::new(FlowErrorKind::Callback, message))
+}
+
+fn is_known_host(issuer: &str, known: &[String]) -> bool {
+    let url = Url::parse(issuer).ok();
+    let host = url.as_ref().and_then(Url::host_str);
+    host.is_some_and(|host| known.iter().any(|known| same_site(known, host)))
 }
 
 /// Equal hosts, or hosts under the same registered name (`login.example.com`, `example.com`).

@@ -45,6 +45,12 @@ pub(super) struct Pending {
     pub began_in_browser: bool,
     /// Hosts that may call themselves the issuer of the code.
     pub issuer_hosts: Vec<String>,
+    /// The name of the provider, where its file says one: nobody else may call himself the issuer.
+    #[serde(default)]
+    pub issuer: Option<String>,
+    /// The integration that has a callback URL of its own, if this one has: only there may the browser arrive.
+    #[serde(default)]
+    pub own_callback: Option<String>,
 }
 
 /// The end user's own app at the provider.

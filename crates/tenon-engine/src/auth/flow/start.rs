@@ -155,7 +155,18 @@ async fn begin(
     start: Start,
 ) -> Result<Redirect, FlowError> {
     let state = engine.ids.uuid4().to_string();
-    let callback_url = callback_url(engine, entrance.environment.callback_url.as_deref());
+    // Apps and plugins come back to where their owner registered them, MCP servers to where our document says.
+    let names_callback = matches!(
+        entrance.provider.auth_mode,
+        AuthMode::OAuth1 | AuthMode::OAuth2
+    );
+    let own_callback = (names_callback && entrance.integration.own_callback)
+        .then(|| entrance.integration.unique_key.clone());
+    let mut callback_url = callback_url(engine, entrance.environment.callback_url.as_deref());
+    if let Some(key) = &own_callback {
+        // A code that arrives there can only be this provider's. Keys of integrations need no encoding in a path.
+        callback_url = format!("{}/{key}", callback_url.trim_end_matches('/'));
+    }
     let (own, refresh_token) = take_overrides(&mut entrance.connection_config, start.overrides);
     let own = match entrance.provider.auth_mode {
         AuthMode::McpOAuth2Generic => {
@@ -205,6 +216,8 @@ async fn begin(
         has_cookie,
         began_in_browser: start.from_browser,
         issuer_hosts,
+        issuer: issuer(engine, &entrance),
+        own_callback,
     };
     let cookie = has_cookie.then(|| state.clone());
     let inner = engine.clone();
@@ -427,6 +440,12 @@ fn issuer_hosts(engine: &Engine, entrance: &Entrance, url: &str) -> Vec<String> 
     let urls = [Url::parse(url).ok(), token_url];
     let hosts = urls.iter().flatten().filter_map(Url::host_str);
     hosts.map(str::to_owned).collect()
+}
+
+/// The name that the provider file gives the provider, if it does and everything in it is known.
+fn issuer(engine: &Engine, entrance: &Entrance) -> Option<String> {
+    let template = entrance.provider.issuer.as_deref()?;
+    Vars::new(&party(engine, entrance)).fill_text(template)
 }
 
 pub(super) fn party<'a>(engine: &'a Engine, entrance: &'a Entrance) -> Party<'a> {

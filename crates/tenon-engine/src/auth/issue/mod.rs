@@ -25,7 +25,7 @@ use super::request::TokenFailure;
 use crate::Engine;
 
 pub use app::INSTALLATION;
-pub use oauth2::{CodeGrant, exchange};
+pub use oauth2::{CodeGrant, exchange, integration_client, redeem};
 pub(crate) use vars::Vars;
 
 /// Who asks whom for what.

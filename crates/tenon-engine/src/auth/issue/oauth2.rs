@@ -5,12 +5,12 @@ use tenon_core::{Secret, auth::CredentialsJson};
 
 use super::{Issued, Party, Vars, text};
 use crate::auth::{
-    mcp,
+    dpop, mcp,
     oauth2::{
         Client,
         token::{self, CodeExchange},
     },
-    request::{self, TokenFailure},
+    request::{TokenFailure, TokenRequest},
 };
 
 /// A code that came back, with what belongs to it.
@@ -37,17 +37,26 @@ pub async fn exchange(party: Party<'_>, grant: &CodeGrant<'_>) -> Result<Issued,
     let vars = Vars::new(&party);
     let request = vars
         .with(|context| token::code_exchange(party.provider, &client, &grant.exchange, context))?;
-    let answer = request::send(party.engine, request).await?.object()?;
-    let metadata = token::metadata(&party.provider.token_response_metadata, &answer);
-    let token = token::read(party.provider, answer, party.engine.clock.now())?;
-    let expires_at = token.expires_at;
-    let mut credentials = token.into_credentials(None);
+    let mut issued = redeem(party, request).await?;
+    let credentials = &mut issued.credentials;
     if let Some(own) = grant.client_override {
         credentials.insert("config_override".to_owned(), config_override(own));
     }
     if let Some(refresh_token) = grant.refresh_token_override {
         credentials.insert("refresh_token".to_owned(), refresh_token.into());
     }
+    Ok(issued)
+}
+
+/// Sends a request that brings the first token of a grant, whichever the grant is.
+pub async fn redeem(party: Party<'_>, request: TokenRequest) -> Result<Issued, TokenFailure> {
+    let (answer, key) = dpop::send(party, request, None).await?;
+    let answer = answer.object()?;
+    let metadata = token::metadata(&party.provider.token_response_metadata, &answer);
+    let token = token::read(party.provider, answer, party.engine.clock.now())?;
+    let expires_at = token.expires_at;
+    let mut credentials = token.into_credentials(None);
+    dpop::keep(&mut credentials, key);
     Ok(Issued {
         credentials,
         expires_at,
@@ -78,22 +87,25 @@ pub(super) async fn renew(
     let vars = Vars::new(&party);
     let request =
         vars.with(|context| token::refresh(party.provider, &client, refresh_token, context))?;
-    let answer = request::send(party.engine, request).await?.object()?;
+    let (answer, key) = dpop::send(party, request, Some(stored)).await?;
+    let answer = answer.object()?;
     let metadata = token::metadata(&party.provider.refresh_token_response_metadata, &answer);
     let mut token = token::read(party.provider, answer, party.engine.clock.now())?;
     if party.connection_config.get("overrideTokenRefresh") == Some(&Value::Bool(true)) {
         token.refresh_token = None;
     }
     let expires_at = token.expires_at;
+    let mut credentials = token.into_credentials(Some(stored));
+    dpop::keep(&mut credentials, key);
     Ok(Issued {
-        credentials: token.into_credentials(Some(stored)),
+        credentials,
         expires_at,
         connection_config: metadata,
     })
 }
 
 /// The app that the owner of the integration registered.
-fn integration_client(party: &Party<'_>) -> Result<Client, TokenFailure> {
+pub fn integration_client(party: &Party<'_>) -> Result<Client, TokenFailure> {
     let id = party.integration.client_id.clone().ok_or_else(|| {
         TokenFailure::ours("missing_client_id", "the integration has no client id")
     })?;

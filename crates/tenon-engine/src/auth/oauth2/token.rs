@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 use tenon_core::{Timestamp, auth::CredentialsJson};
 use tenon_providers::{
-    AuthorizationMethod, BodyFormat, Provider, TokenRequestAuthMethod,
+    AuthorizationMethod, BodyFormat, DeviceAuthorizationMethod, Provider, TokenRequestAuthMethod,
     template::{self, Context},
 };
 use url::form_urlencoded;
@@ -64,13 +64,65 @@ pub fn refresh(
     request(provider, client, params, context)
 }
 
+/// The grant of RFC 8628.
+const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// Builds the request for a code that a person types on another device (RFC 8628, 3.1).
+pub fn device_code(
+    provider: &Provider,
+    client: &Client,
+    scopes: &[String],
+    context: &Context<'_>,
+) -> Result<TokenRequest, TokenFailure> {
+    let mut params = Map::new();
+    if !scopes.is_empty() {
+        let scopes = scopes.join(provider.scope_separator());
+        params.insert("scope".to_owned(), scopes.into());
+    }
+    params.extend(template::render_map(
+        &provider.device_authorization_params,
+        context,
+    ));
+    let url = provider.device_authorization_url.as_deref();
+    let url = url.unwrap_or_default();
+    if provider.device_authorization_method == DeviceAuthorizationMethod::None {
+        let id = client.id.clone();
+        let public = Client { id, secret: None };
+        return request_to(url, provider, &public, params, context);
+    }
+    request_to(url, provider, client, params, context)
+}
+
+/// Builds the request that asks whether the person has agreed (RFC 8628, 3.4).
+pub fn device_token(
+    provider: &Provider,
+    client: &Client,
+    device_code: &str,
+    context: &Context<'_>,
+) -> Result<TokenRequest, TokenFailure> {
+    let mut params = template::render_map(&provider.token_params, context);
+    params.insert("grant_type".to_owned(), DEVICE_GRANT.into());
+    params.insert("device_code".to_owned(), device_code.into());
+    request(provider, client, params, context)
+}
+
 fn request(
+    provider: &Provider,
+    client: &Client,
+    params: Map<String, Value>,
+    context: &Context<'_>,
+) -> Result<TokenRequest, TokenFailure> {
+    let template = provider.token_url().unwrap_or_default();
+    request_to(template, provider, client, params, context)
+}
+
+fn request_to(
+    template: &str,
     provider: &Provider,
     client: &Client,
     mut params: Map<String, Value>,
     context: &Context<'_>,
 ) -> Result<TokenRequest, TokenFailure> {
-    let template = provider.token_url().unwrap_or_default();
     let url = template::render_url(template, context)
         .map_err(|error| TokenFailure::ours("token_url", format!("the token URL has {error}")))?;
     let mut request = TokenRequest::post(url);

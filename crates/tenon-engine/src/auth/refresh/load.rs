@@ -11,7 +11,13 @@ use tenon_providers::Provider;
 use tenon_store::{StoreError, connections::ConnectionRow, integrations::IntegrationRow};
 
 use super::{ConnectionError, ConnectionErrorKind, ConnectionWithCredentials, CredentialsError};
-use crate::{Engine, auth::issue};
+use crate::{
+    Engine,
+    auth::{
+        dpop::{self, DpopKey},
+        issue,
+    },
+};
 
 /// A connection and all that is needed to renew its credentials.
 pub(super) struct Loaded {
@@ -97,6 +103,8 @@ impl Loaded {
         };
         let mut credentials = self.credentials.clone();
         credentials.remove(issue::INSTALLATION);
+        let dpop_key = DpopKey::of(&credentials);
+        credentials.remove(dpop::MEMBER);
         let errors = [
             (ConnectionErrorKind::Auth, &row.auth_error_log_id),
             (ConnectionErrorKind::Sync, &row.sync_error_log_id),
@@ -116,6 +124,7 @@ impl Loaded {
             provider_name: ProviderName::parse(&row.provider).map_err(|_| corrupt("provider"))?,
             auth_mode: self.mode,
             credentials: Secret::new(credentials),
+            dpop_key,
             client_id: self.integration.client_id.clone(),
             client_secret: self.integration.secrets.client_secret.clone(),
             connection_config: parse(row, "connection_config", &row.connection_config)?,

@@ -30,6 +30,19 @@ pub fn sign_rs256(
     Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
+/// Signs with ES256 and a key that was read already.
+pub fn sign_es256(
+    header: &Map<String, Value>,
+    payload: &Map<String, Value>,
+    key: &signature::EcdsaKeyPair,
+) -> Result<String, SignError> {
+    let input = signing_input(header, payload);
+    let signature = key
+        .sign(&SystemRandom::new(), input.as_bytes())
+        .map_err(|_| SignError::Failed)?;
+    Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
+}
+
 /// The `exp` of a token that looks like a JWT, in seconds. Nothing is verified: it only caps a lifetime.
 pub fn expiry(token: &str) -> Option<i64> {
     let mut parts = token.split('.');
