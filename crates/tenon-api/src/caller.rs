@@ -12,5 +12,5 @@ pub mod scope;
 pub use connect::{ConnectCaller, SessionCaller, find_session};
 pub use flow::FlowCaller;
 pub use key::{Caller, KeyHolder};
-pub(crate) use key::{KeyCache, environment_of};
+pub(crate) use key::{KeyCache, environment_of, find_holder};
 pub use scope::Scope;

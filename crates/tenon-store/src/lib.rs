@@ -27,6 +27,7 @@ mod sqlite;
 mod statement;
 mod store;
 mod transaction;
+pub mod trusted_issuers;
 pub mod work;
 
 pub use changes::{Before, Changes, Seen};

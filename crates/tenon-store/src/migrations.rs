@@ -38,6 +38,7 @@ pub(crate) static MIGRATIONS: &[Migration] = migrations![
     "0015_key_rotation",
     "0016_device_flows",
     "0017_own_callback",
+    "0018_trusted_issuers",
 ];
 
 /// The table of steps done; the same text for both databases.

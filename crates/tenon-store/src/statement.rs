@@ -120,6 +120,7 @@ pub fn registered() -> impl Iterator<Item = &'static Statement> {
         crate::rotation::progress::ALL,
         crate::rotation::report::ALL,
         crate::seal::ALL,
+        crate::trusted_issuers::ALL,
         crate::work::checkpoints::ALL,
         crate::work::deployments::ALL,
         crate::work::dialect::ALL,

@@ -20,8 +20,8 @@ use crate::{
 /// Largest body that a stranger makes us read and parse.
 const EAGER_BYTES: usize = 1024 * 1024;
 
-/// Paths whose bodies pass through unread, and which take any content type.
-const RAW: &[&str] = &["/proxy", "/webhook/"];
+/// Paths that take any content type.
+const RAW: &[&str] = &["/proxy", "/webhook/", "/oauth/token"];
 
 /// Refuses bodies that are no JSON; hands those that are to [`crate::body::JsonBody`].
 pub(crate) async fn read_json(request: Request, next: Next) -> Response {

@@ -6,6 +6,7 @@ mod get;
 mod patch;
 mod public_access;
 mod rotate_signing_key;
+mod trusted_issuers;
 mod variables;
 
 use axum::{
@@ -30,6 +31,14 @@ pub(crate) fn routes() -> Router<App> {
             get(public_access::get).patch(public_access::patch),
         )
         .route("/environment/api-keys/{id}", delete(api_keys::delete))
+        .route(
+            "/environment/trusted-issuers",
+            get(trusted_issuers::list).post(trusted_issuers::create),
+        )
+        .route(
+            "/environment/trusted-issuers/{id}",
+            delete(trusted_issuers::delete),
+        )
         .route(
             "/environment/webhook-signing-key/rotate",
             post(rotate_signing_key::rotate),

@@ -8,6 +8,7 @@ mod connect;
 mod device;
 mod page;
 pub(crate) mod socket;
+mod token;
 
 use axum::{
     Router,
@@ -21,6 +22,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/oauth/connect/{key}", get(connect::connect))
         .route("/oauth/callback", get(callback::callback))
         .route("/oauth/callback/{key}", get(callback::of_integration))
+        .route("/oauth/token", post(token::exchange))
         .route("/oauth/device", post(device::start))
         .route("/oauth/device/{id}", get(device::status))
         .route("/app-auth/connect", get(app_callback::callback))

@@ -3,6 +3,7 @@
 mod aws;
 mod device;
 mod direct;
+mod exchange;
 mod fleet;
 mod flows;
 mod mcp;

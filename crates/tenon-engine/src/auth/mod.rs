@@ -8,6 +8,7 @@ pub mod device;
 pub mod direct;
 pub(crate) mod dpop;
 pub mod entrance;
+pub mod exchange;
 pub mod flow;
 pub mod issue;
 pub mod mcp;

@@ -27,7 +27,7 @@ use load::Loaded;
 use remembered::{Held, Remembered};
 
 pub use super::dpop::DpopKey;
-use super::dpop;
+use super::{dpop, exchange::KeySets};
 use crate::Engine;
 
 /// When to ask the provider for new credentials.
@@ -156,6 +156,8 @@ pub struct Refreshes {
     remembered: Arc<Remembered>,
     /// What servers want in the proofs of bound tokens.
     pub(crate) nonces: dpop::Nonces,
+    /// Keys of issuers whose tokens are exchanged.
+    pub(crate) key_sets: KeySets,
 }
 
 /// A connection is marked as fetched at most this often: reads must not turn into writes.

@@ -21,7 +21,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_secs(1_000 + seconds)
 }
 
-async fn environment(store: &Store) {
+pub(crate) async fn environment(store: &Store) {
     let row = EnvironmentRow {
         pk: ENVIRONMENT,
         uuid: "u".to_owned(),
