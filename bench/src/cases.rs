@@ -12,7 +12,7 @@ use crate::{
     http::request,
     import, isolates,
     load::{self, Figures},
-    outbox, records, runs,
+    mapping, outbox, records, runs,
     server::{Tenon, own},
 };
 
@@ -35,6 +35,7 @@ const CASES: &[&str] = &[
     "action",
     "isolates",
     "runs",
+    "mapping",
     "sync",
     "records",
     "outbox",
@@ -64,6 +65,7 @@ pub(crate) async fn run(settings: &Settings, chosen: &[String]) -> Result<()> {
             "isolates" => isolates::run(settings).await?,
             "import" => import::measure(settings).await?,
             "runs" => runs::measure(settings).await?,
+            "mapping" => mapping::measure(settings).await?,
             "records" => on_threads(|| records::measure(settings))?,
             "outbox" => on_threads(|| outbox::measure(settings))?,
             _ => sync(settings).await?,
@@ -364,6 +366,20 @@ async fn action(settings: &Settings) -> Result<()> {
         );
         let many = measure(settings, &tenon.address, &post, 200, settings.clients).await?;
         row(&format!("{name}, {} clients", settings.clients), &many);
+        let before = tenon.processor_time()?;
+        let all = load::run(
+            &tenon.address,
+            &post,
+            200,
+            settings.clients,
+            settings.seconds,
+        )
+        .await?;
+        let used = tenon.processor_time()?.saturating_sub(before);
+        println!(
+            "  {name}: {:.0?} of processor time each, server and workers",
+            used.div_f64(all.count as f64)
+        );
     }
     Ok(())
 }
@@ -416,19 +432,19 @@ async fn sync(settings: &Settings) -> Result<()> {
 }
 
 /// Waits for one webhook.
-struct Receiver {
+pub(crate) struct Receiver {
     listener: tokio::net::TcpListener,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Receiver {
-    async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/hook", listener.local_addr()?);
         Ok(Self { listener, url })
     }
 
-    async fn first(&self) -> Result<Value> {
+    pub(crate) async fn first(&self) -> Result<Value> {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let accepting = tokio::time::timeout(Duration::from_secs(60), self.listener.accept());
         let (mut stream, _) = accepting.await??;

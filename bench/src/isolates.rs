@@ -1,6 +1,9 @@
 //! What an isolate costs: to get one, to keep one that waits, to bring JSON into it and out of it.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -29,6 +32,26 @@ fn waiting(zod: bool) -> String {
     )
 }
 
+/// The same, for an answer of the provider.
+fn asking() -> String {
+    let wait = WAIT.as_millis();
+    format!(
+        "module.exports.default = {{ type: 'action', exec: async (nango) => (await nango.get({{ endpoint: '/slow?ms={wait}' }})).status }};"
+    )
+}
+
+/// A bundle of about 1 MB, as large ones with generated clients are.
+fn large() -> String {
+    let mut text = String::new();
+    for number in 0..8_000 {
+        let _ = writeln!(
+            text,
+            "exports.field{number} = (value, options) => {{ if (value === undefined) return options?.fallback ?? null; return {{ name: 'field{number}', value: String(value).trim() }}; }};"
+        );
+    }
+    text + ECHO
+}
+
 const READS: &str = "module.exports.default = { type: 'action', exec: async (nango, input) => \
     (await nango.get({ endpoint: '/items', params: { limit: String(input.n) } })).data.items.length };";
 
@@ -54,11 +77,25 @@ pub(crate) async fn run(settings: &Settings) -> Result<()> {
         "  first run of a bundle on a fresh server: {:.2?}",
         cold[cold.len() / 2]
     );
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    for _ in 0..settings.rounds {
+        let (one, other) = large_bundle(settings, &upstream).await?;
+        first.push(one);
+        second.push(other);
+    }
+    first.sort_unstable();
+    second.sort_unstable();
+    println!(
+        "  first run of a bundle of {:.1} MB: {:.2?}; in a fresh worker after it was compiled for all: {:.2?}",
+        large().len() as f64 / 1e6,
+        first[first.len() / 2],
+        second[second.len() / 2]
+    );
     let tenon = ready(settings, &upstream).await?;
     let warm = timed(settings, &tenon, "echo", 1).await?;
     println!("  the same from the pool, one client: p50 {warm:.2?}");
     drop(tenon);
-    for name in ["wait", "wait-zod"] {
+    for name in ["wait", "wait-answer", "wait-zod"] {
         let tenon = ready(settings, &upstream).await?;
         idle(&tenon, name).await?;
     }
@@ -75,6 +112,29 @@ pub(crate) async fn run(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
+/// First runs of a large bundle in two environments of one server: the second one's worker gets it compiled.
+async fn large_bundle(settings: &Settings, upstream: &str) -> Result<(Duration, Duration)> {
+    let mut tenon = connected(settings, upstream).await?;
+    let mut took = Vec::new();
+    for secret in [tenon.secret.clone(), tenon.other_secret.clone()] {
+        if secret != tenon.secret {
+            tenon.secret = secret;
+            let integration = json!({"provider": "bench", "unique_key": "bench"});
+            tenon
+                .call("POST", "/integrations", &[], &integration)
+                .await?;
+        }
+        deploy(&tenon, &[flow("large", "action", &large())]).await?;
+        connect(&tenon).await?;
+        // A spare worker is ready, and what is compiled in the background is done.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let started = Instant::now();
+        trigger(&tenon, "large", 1).await?;
+        took.push(started.elapsed());
+    }
+    Ok((took[0], took[1]))
+}
+
 /// A server with the functions of this case and a connection.
 async fn ready(settings: &Settings, upstream: &str) -> Result<Tenon> {
     let tenon = connected(settings, upstream).await?;
@@ -84,6 +144,7 @@ async fn ready(settings: &Settings, upstream: &str) -> Result<Tenon> {
         flow("writes", "action", WRITES),
         flow("wait", "action", &waiting(false)),
         flow("wait-zod", "action", &waiting(true)),
+        flow("wait-answer", "action", &asking()),
     ];
     deploy(&tenon, &flows).await?;
     connect(&tenon).await?;
@@ -119,7 +180,7 @@ async fn timed(
     Ok(measure(settings, &tenon.address, &post, 200, 1).await?.p50)
 }
 
-/// Memory of runs that wait for a timer.
+/// Memory of runs that wait.
 async fn idle(tenon: &Tenon, name: &str) -> Result<()> {
     trigger(tenon, "echo", 1).await?;
     let before = tenon.memory()?;

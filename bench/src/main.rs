@@ -10,6 +10,7 @@ mod http;
 mod import;
 mod isolates;
 mod load;
+mod mapping;
 mod neighbour;
 mod node;
 mod outbox;
@@ -24,11 +25,29 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+/// What each case measures.
+const CASES: &str = "\
+Cases:
+  start       first answer of a new server, and its memory at rest with workers
+  connection  GET /connections/:id beside /health of the same server
+  import      POST /connections
+  proxy       requests through the proxy beside a bare reverse proxy, 1 KB and 100 KB
+  stream      1 GB through the proxy: memory above rest
+  action      a trivial action, a fresh isolate each: one client and many, without zod and with it
+  isolates    what an isolate costs: first run of a small and of a large bundle, a run from the pool, memory of
+              runs that wait for a timer or for an answer, JSON across the border per MB
+  runs        asynchronous actions: accepted, and run with a stored result
+  mapping     10,000 objects mapped to records, beside the same code in node (if there is one); then saved, with
+              record validation at its default and off
+  sync        10,000 records in pages of 100, from connection to webhook; GET /records
+  records     batchSave beside the same technique on the bare drivers, SQLite and Postgres
+  outbox      webhooks sent and written down, beside bare requests";
+
 /// Measures Tenon beside something that bounds it.
 #[derive(Parser)]
+#[command(after_help = CASES)]
 struct Arguments {
-    /// Cases to run: start, connection, import, proxy, stream, action, isolates, runs, sync, records, outbox; all without
-    /// arguments
+    /// Cases to run, by name; all without arguments
     cases: Vec<String>,
     /// The binary to measure
     #[arg(long, default_value = "target/release/tenon")]

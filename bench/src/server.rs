@@ -41,6 +41,8 @@ pub(crate) struct Tenon {
     process: Process,
     pub(crate) address: String,
     pub(crate) secret: String,
+    /// Key of another environment of the same server.
+    pub(crate) other_secret: String,
     /// From start of the process to its first answer.
     pub(crate) ready: Duration,
     _folder: tempfile::TempDir,
@@ -89,14 +91,15 @@ impl Tenon {
         let ready = started.elapsed();
         let text = std::fs::read_to_string(folder.path().join("data/dev.json"))?;
         let keys: Value = serde_json::from_str(&text)?;
-        let secret = keys["environments"][0]["secret_key"]
-            .as_str()
-            .context("dev.json has keys")?
-            .to_owned();
+        let secret = |environment: usize| {
+            let key = keys["environments"][environment]["secret_key"].as_str();
+            key.map(str::to_owned).context("dev.json has keys")
+        };
         Ok(Self {
             process,
             address,
-            secret,
+            secret: secret(0)?,
+            other_secret: secret(1)?,
             ready,
             _folder: folder,
         })
@@ -138,17 +141,42 @@ impl Tenon {
 
     /// Memory of the server and its workers in bytes; pages that they share count once (PSS).
     pub(crate) fn memory(&self) -> Result<u64> {
-        let root = self.process.0.id().to_string();
         let mut total = 0;
+        for pid in self.processes()? {
+            total += field(&format!("/proc/{pid}/smaps_rollup"), "Pss:").unwrap_or(0) * 1024;
+        }
+        Ok(total)
+    }
+
+    /// Processor time that the server and its workers have used so far, those that have left included.
+    pub(crate) fn processor_time(&self) -> Result<Duration> {
+        let mut ticks = 0;
+        for pid in self.processes()? {
+            let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // The name of the program may hold anything but ends with the last bracket.
+            let Some((_, fields)) = text.rsplit_once(')') else {
+                continue;
+            };
+            let own_and_of_children = fields.split_whitespace().skip(11).take(4);
+            ticks += own_and_of_children
+                .filter_map(|field| field.parse::<u64>().ok())
+                .sum::<u64>();
+        }
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
+    fn processes(&self) -> Result<Vec<String>> {
+        let root = self.process.0.id().to_string();
+        let mut found = Vec::new();
         for entry in std::fs::read_dir("/proc")?.flatten() {
             let pid = entry.file_name().to_string_lossy().into_owned();
             let parent =
                 field(&format!("/proc/{pid}/status"), "PPid:").map(|parent| parent.to_string());
             if pid == root || parent.as_deref() == Some(root.as_str()) {
-                total += field(&format!("/proc/{pid}/smaps_rollup"), "Pss:").unwrap_or(0) * 1024;
+                found.push(pid);
             }
         }
-        Ok(total)
+        Ok(found)
     }
 }
 

@@ -59,6 +59,11 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
             number("limit").unwrap_or(100),
             number("total").unwrap_or(10_000),
         ),
+        "/slow" => {
+            let wait = std::time::Duration::from_millis(number("ms").unwrap_or(0) as u64);
+            tokio::time::sleep(wait).await;
+            Bytes::from_static(b"{}")
+        }
         "/stream" => return Ok(large(number("size").unwrap_or(1 << 30))),
         _ => Bytes::from_static(b"{}"),
     };
