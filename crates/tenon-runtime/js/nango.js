@@ -1,14 +1,14 @@
 // The `nango` object of real runs (functions.md, section 2).
 "use strict";
 
-const { host, hostRecords, ActionError, fitting, PAYLOAD_BYTES } = shared;
-const { send, uncontrolledFetch } = require("http");
-const { paginate } = require("paginate");
+const { host, ActionError, fitting, PAYLOAD_BYTES } = shared;
 const { guarded } = require("guard");
+
+// Loaded at the first request: many runs make none, and a run that waits for a timer keeps nothing of it.
+const http = () => require("http");
 
 const CONNECTION_MS = 60_000;
 const INTEGRATION_MS = 10 * 60_000;
-const IDS_PER_CALL = 100;
 const LEVELS = ["debug", "info", "warn", "error", "off"];
 const OLD_LEVELS = { verbose: "debug", silly: "debug", http: "info" };
 
@@ -92,7 +92,7 @@ function requests(context, connections) {
   const keyOf = (config) => `${config?.providerConfigKey ?? context.provider_config_key}\n${config?.connectionId ?? context.connection_id}`;
   async function proxy(config) {
     try {
-      return await send(config, false);
+      return await http().send(config, false);
     } catch (error) {
       if (error?.response?.status === 401) connections.drop(keyOf(config));
       throw error;
@@ -101,7 +101,7 @@ function requests(context, connections) {
   const verb = (method) => (config) => proxy({ ...config, method });
   async function* pages(config) {
     const settings = await host("PaginationSettings", { provider_config_key: textOrNull(config?.providerConfigKey) });
-    yield* paginate(config, settings, proxy, false);
+    yield* require("paginate").paginate(config, settings, proxy, false);
   }
   return {
     proxy,
@@ -111,7 +111,7 @@ function requests(context, connections) {
     patch: verb("PATCH"),
     delete: verb("DELETE"),
     paginate: pages,
-    uncontrolledFetch,
+    uncontrolledFetch: async (options) => http().uncontrolledFetch(options),
   };
 }
 
@@ -228,80 +228,6 @@ function lockKey(key) {
   return text(key);
 }
 
-function records(context, log) {
-  const chosen = new Set();
-
-  function declared(model) {
-    const name = text(model);
-    if (!context.models.includes(name)) throw new Error(`The model '${name}' is not included in the declared sync models`);
-    return name;
-  }
-
-  const write = (operation) => async (batch, model) => {
-    if (batch === null || batch === undefined || batch.length === 0) return true;
-    if (!Array.isArray(batch)) throw new TypeError(`The records to ${operation} must be an array`);
-    await hostRecords(operation, declared(model), batch, false);
-    return true;
-  };
-  const batchSave = write("save");
-
-  async function getRecordsByIds(ids, model) {
-    const name = declared(model);
-    const found = new Map();
-    for (let start = 0; start < ids.length; start += IDS_PER_CALL) {
-      const given = new Map(ids.slice(start, start + IDS_PER_CALL).map((id) => [String(id), id]));
-      const page = await host("GetRecordsByIds", { model: name, ids: [...given.keys()].map(text) });
-      for (const record of page.records) {
-        const id = String(record.id);
-        if (given.has(id)) found.set(given.get(id), record);
-      }
-    }
-    return found;
-  }
-
-  async function* listRecords(model, options) {
-    const name = declared(model);
-    let cursor = textOrNull(options?.cursor);
-    do {
-      const page = await host("ListRecords", { model: name, cursor });
-      yield* page.records;
-      cursor = page.next_cursor;
-    } while (cursor);
-  }
-
-  async function setMergingStrategy(options, model) {
-    const name = declared(model);
-    if (chosen.has(name)) {
-      await log(`The merging strategy of '${name}' is already set`, { level: "warn" });
-      return;
-    }
-    const strategy = options?.strategy;
-    if (strategy !== "override" && strategy !== "ignore_if_modified_after") throw new Error(`'${strategy}' is not a merging strategy`);
-    await host("SetMergingStrategy", { model: name, strategy });
-    chosen.add(name);
-  }
-
-  return {
-    batchSave,
-    batchSend: batchSave,
-    batchUpdate: write("update"),
-    batchDelete: write("delete"),
-    getRecordsByIds,
-    listRecords,
-    setMergingStrategy,
-    deleteRecordsFromPreviousExecutions: async (model) => host("DeleteRecordsFromPreviousExecutions", { model: declared(model) }),
-    trackDeletesStart: async (model) => {
-      await host("TrackDeletesStart", { model: declared(model) });
-    },
-    trackDeletesEnd: async (model) => host("TrackDeletesEnd", { model: declared(model) }),
-    getFlowAttributes: () => ({}),
-    variant: context.variant || "base",
-    lastSyncDate: typeof context.last_sync_ms === "number" ? new Date(context.last_sync_ms) : undefined,
-    track_deletes: context.track_deletes,
-    emptyCache: context.empty_cache,
-  };
-}
-
 /** Makes the object. `door` is `sync`, `action`, `webhook` or `on-event`; the first and third have records. */
 exports.create = (context, door) => {
   const connections = new Memory(CONNECTION_MS);
@@ -315,7 +241,7 @@ exports.create = (context, door) => {
     others(),
     validation(logs.log),
     state(),
-    door === "sync" || door === "webhook" ? records(context, logs.log) : { getFlowAttributes: () => null },
+    door === "sync" || door === "webhook" ? require("records").members(context, logs.log) : { getFlowAttributes: () => null },
   );
   return guarded(members);
 };

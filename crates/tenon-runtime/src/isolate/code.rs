@@ -18,7 +18,9 @@ use crate::wire::SentCode;
 /// Modules written here, under the names by which they `require` each other.
 const OURS: &[(&str, &str)] = &[
     ("start", include_str!("../../js/start.js")),
+    ("failure", include_str!("../../js/failure.js")),
     ("nango", include_str!("../../js/nango.js")),
+    ("records", include_str!("../../js/records.js")),
     ("replay", include_str!("../../js/replay.js")),
     ("guard", include_str!("../../js/guard.js")),
     ("http", include_str!("../../js/http.js")),

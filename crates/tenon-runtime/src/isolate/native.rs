@@ -23,13 +23,21 @@ const BYTES_ON_THE_WAY: usize = 64 * 1024 * 1024;
 /// below this.
 const TIMERS: usize = 200_000;
 
-/// All of them in one object.
+/// Those that every run needs, in one object; its `tools` makes another one of the rest.
 pub(super) fn functions<'js>(ctx: &Ctx<'js>, bridge: &Rc<Bridge>) -> rquickjs::Result<Object<'js>> {
     let object = Object::new(ctx.clone())?;
     calls(ctx, &object, bridge)?;
     life(ctx, &object, bridge)?;
-    texts(ctx, &object)?;
-    crypto::functions(ctx, &object)?;
+    measure(ctx, &object)?;
+    object.set("tools", Function::new(ctx.clone(), tools)?)?;
+    Ok(object)
+}
+
+fn tools(ctx: Ctx<'_>) -> rquickjs::Result<Object<'_>> {
+    let object = Object::new(ctx.clone())?;
+    measure(&ctx, &object)?;
+    texts(&ctx, &object)?;
+    crypto::functions(&ctx, &object)?;
     Ok(object)
 }
 
@@ -245,7 +253,9 @@ fn life<'js>(ctx: &Ctx<'js>, object: &Object<'js>, bridge: &Rc<Bridge>) -> rquic
     let state = bridge.clone();
     object.set(
         "refusal",
-        Function::new(ctx.clone(), move || state.heap.refusal().map(Refusal::message))?,
+        Function::new(ctx.clone(), move || {
+            state.heap.refusal().map(Refusal::message)
+        })?,
     )?;
     let state = bridge.clone();
     object.set(
@@ -275,14 +285,17 @@ fn failure(text: &str) -> Ending {
     }
 }
 
-/// Text, bytes and URLs.
-fn texts<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<()> {
+fn measure<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<()> {
     object.set(
         "utf8Length",
         Function::new(ctx.clone(), |ctx: Ctx<'js>, text: Value<'js>| {
             text::utf8_length(&ctx, &text).map(|length| length as f64)
         })?,
-    )?;
+    )
+}
+
+/// Text, bytes and URLs.
+fn texts<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<()> {
     object.set(
         "isUtf8",
         Function::new(ctx.clone(), |ctx: Ctx<'js>, data: Value<'js>| {
