@@ -17,6 +17,7 @@ mod network;
 mod redirect;
 mod request;
 mod response;
+mod stand_in;
 mod tls;
 
 pub use budget::{Budget, Pot, Tab};
@@ -30,3 +31,4 @@ pub use request::{
     AcrossOrigins, ClientIdentity, EgressBody, EgressOptions, EgressRequest, checked_header,
 };
 pub use response::{EgressResponse, ResponseBody};
+pub use stand_in::StandIn;

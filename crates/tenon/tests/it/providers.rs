@@ -162,3 +162,157 @@ fn doctor_finds_a_provider_file_that_makes_no_sense() {
         ran.out
     );
 }
+
+#[test]
+fn every_request_of_an_entry_is_printed_and_none_is_sent() {
+    let project = Project::empty();
+    let ran = project.run(&["providers", "test", "zendesk", "--value", "subdomain=acme"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let purposes: Vec<&str> = ran
+        .out
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .collect();
+    assert_eq!(
+        purposes,
+        [
+            "authorization, in the browser",
+            "token",
+            "renewal",
+            "a call of the API"
+        ]
+    );
+    for part in [
+        "curl -X GET 'https://acme.zendesk.com/oauth/authorizations/new?",
+        "curl -X POST 'https://acme.zendesk.com/oauth/tokens'",
+        "grant_type=authorization_code",
+        "client_secret=<client_secret>",
+        "grant_type=refresh_token&refresh_token=sample-refresh-token",
+        "curl -X GET 'https://acme.zendesk.com/sample'",
+        "-H 'authorization: Bearer sample-access-token'",
+    ] {
+        assert!(ran.out.contains(part), "`{part}` is not in\n{}", ran.out);
+    }
+    assert!(!ran.out.contains("${"), "{}", ran.out);
+
+    let two_step = "steps:
+  display_name: Steps
+  auth_mode: TWO_STEP
+  token_url: https://steps.test/login
+  token_params: { user: '${credentials.user}', word: '${credentials.word}' }
+  token_response: { token: data.session }
+  additional_steps: [{ token_url: https://steps.test/second, token_params: { key: '${step1.data.ticket}' } }]
+  proxy: { base_url: https://steps.test, headers: { x-session: '${accessToken}' } }
+  credentials: { user: { type: string, title: U }, word: { type: string, title: W, secret: true } }
+";
+    project.write("steps.yaml", two_step);
+    let ran = project.run(&[
+        "providers",
+        "test",
+        "steps",
+        "--providers",
+        "steps.yaml",
+        "--value",
+        "word=open-sesame",
+    ]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        !ran.out.contains("open-sesame") && ran.out.contains("<word>"),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.contains("https://steps.test/second"), "{}", ran.out);
+}
+
+#[test]
+fn what_cannot_be_made_is_said_and_fails() {
+    let project = Project::empty();
+    project.write("bad.yaml", "bad: { display_name: Bad, auth_mode: OAUTH2_CC, token_url: 'https://${connectionConfig.nowhere}/t', proxy: { base_url: https://a.test } }\n");
+    let ran = project.run(&["providers", "test", "bad", "--providers", "bad.yaml"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(
+        ran.err.contains("nobody could connect") && ran.err.contains("connectionConfig.nowhere"),
+        "{}",
+        ran.err
+    );
+
+    let ran = project.run(&[
+        "providers",
+        "test",
+        "slack",
+        "--against",
+        "http://127.0.0.1:9",
+    ]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err.contains("has no verification request"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn the_verification_request_is_sent_to_another_address_when_asked() {
+    use std::io::{Read as _, Write as _};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let api = std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        for status in ["200 OK", "401 Unauthorized"] {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut buffer = [0; 4096];
+            let read = stream.read(&mut buffer).unwrap();
+            asked.push(String::from_utf8_lossy(&buffer[..read]).into_owned());
+            let answer =
+                format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+        asked
+    });
+    let project = Project::empty();
+    project.write("own.yaml", OWN);
+    let base = format!("http://{address}/mock");
+    let flags = [
+        "providers",
+        "test",
+        "acme",
+        "--providers",
+        "own.yaml",
+        "--against",
+        &base,
+        "--value",
+        "apiKey=env:ACME_KEY",
+    ];
+    let run = || {
+        let mut command = project.tenon(&flags);
+        crate::project::Ran::of(command.env("ACME_KEY", "the-real-key").output().unwrap())
+    };
+    let ran = run();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.out
+            .contains("# verification: answered 200\ncurl -X GET 'https://api.acme.test/me'"),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.out.contains("x-key: <apiKey>") && !ran.out.contains("the-real-key"),
+        "{}",
+        ran.out
+    );
+    let ran = run();
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(
+        ran.out.contains("# verification: answered 401"),
+        "{}",
+        ran.out
+    );
+    for request in api.join().unwrap() {
+        assert!(
+            request.starts_with("GET /mock/me HTTP/1.1\r\n"),
+            "{request}"
+        );
+        assert!(request.contains("x-key: the-real-key"), "{request}");
+    }
+}

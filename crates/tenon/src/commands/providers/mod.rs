@@ -2,6 +2,7 @@
 
 mod lint;
 mod list;
+mod rehearse;
 mod show;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -20,6 +21,8 @@ pub(crate) enum Command {
     Show(show::Args),
     /// Name everything that is wrong with provider files
     Lint(lint::Args),
+    /// Print every request that an entry makes, with sample values; send none
+    Test(rehearse::Args),
     /// Print the JSON Schema of provider files
     Schema,
 }
@@ -44,6 +47,7 @@ pub(crate) fn run(command: Command) -> ExitCode {
         Command::List(args) => list::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Lint(args) => lint::run(&args),
+        Command::Test(args) => rehearse::run(&args),
         Command::Schema => {
             ui::say(tenon_providers::SCHEMA.trim_end());
             Ok(true)
