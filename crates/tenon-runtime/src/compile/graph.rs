@@ -12,7 +12,10 @@ use super::{
     imports::{self, Import},
     module::{self, Module, Role},
     origin::{self, Origin},
-    packages::{self, Found, How, IMPORT_DEPTH, Missing, PACKAGE_BYTES, PACKAGE_FILES, Packages},
+    packages::{
+        self, Found, How, IMPORT_DEPTH, Missing, PACKAGE_BYTES, PACKAGE_FILES, Packages,
+        core_modules,
+    },
     resolve,
     rewrite::{Request, RequestKind},
 };
@@ -228,10 +231,13 @@ impl Loader<'_> {
                 "the function imports more than {BUNDLE_FILES} files"
             )));
         }
-        let text = self
-            .files
-            .read(path)
-            .map_err(|error| complain(format!("the file cannot be read: {error}")))?;
+        let text = match core_modules::text_of_stand_in(path) {
+            Some(text) => text.to_owned(),
+            None => self
+                .files
+                .read(path)
+                .map_err(|error| complain(format!("the file cannot be read: {error}")))?,
+        };
         if packages::owner(path).is_some() {
             self.package_files += 1;
             self.package_bytes += text.len();

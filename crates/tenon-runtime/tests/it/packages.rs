@@ -326,6 +326,36 @@ fn a_package_may_stand_in_for_a_module_of_node() {
 }
 
 #[test]
+fn packages_find_modules_of_node_that_are_only_code() {
+    let code = "
+        const EventEmitter = require('node:events'); const path = require('path'); const { setTimeout: later } = require('timers');
+        function Old() { EventEmitter.call(this); } Object.setPrototypeOf(Old.prototype, EventEmitter.prototype);
+        class New extends EventEmitter {}
+        const seen = []; const old = new Old();
+        old.on('x', (a) => seen.push('on' + a)); old.once('x', (a) => seen.push('once' + a)); old.prependListener('x', () => seen.push('first'));
+        old.emit('x', 1); old.emit('x', 2); seen.push(old.listenerCount('x'), new New().emit('y'), old.eventNames().join());
+        try { new New().emit('error', new RangeError('unheard')); } catch (error) { seen.push(error.name); }
+        exports.events = seen; exports.later = typeof later;
+        exports.paths = [path.join('/a', '../b', './c.tar.gz'), path.extname('x/c.tar.gz'), path.basename('/b/c.js', '.js'), path.dirname('/b/c'), path.dirname('c'),
+            path.resolve('a', '/b', '../c'), path.relative('/a/b', '/a/c/d'), path.normalize('./a//b/../'), path.format(path.parse('/h/u/f.txt')), path.join(''), path.extname('.env')];";
+    let files = [
+        ("node_modules/user/package.json", "{}"),
+        ("node_modules/user/index.js", code),
+    ];
+    // What Node 20 answers.
+    assert_eq!(
+        answer("import user from 'user';", "JSON.stringify(user)", &files),
+        r#"{"events":["first","on1","once1","first","on2",2,false,"x","RangeError"],"later":"undefined","paths":["/b/c.tar.gz",".gz","c","/b",".","/c","../c/d","a/","/h/u/f.txt",".",""]}"#
+    );
+    // Files of the project have the list of the reference.
+    let text = complaint("import it from 'node:path';", &files);
+    assert!(
+        text.contains("functions cannot import `node:path`"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_is_only_tried_may_be_missing() {
     let files = [
         ("node_modules/careful/package.json", "{}"),

@@ -9,6 +9,30 @@ const CODE: &str = "functions cannot make code from text";
 const ABSENT: &str =
     "the runtime has no such module; a package of this name in node_modules would be taken";
 
+/// Modules of Node that are nothing but code: packages find them in the bundle.
+const STAND_INS: [(&str, &str); 4] = [
+    ("events", include_str!("node/events.js")),
+    ("path", include_str!("node/path.js")),
+    ("string_decoder", include_str!("node/string_decoder.js")),
+    ("timers", include_str!("node/timers.js")),
+];
+
+const PLACE: &str = "node_modules/node:";
+const FILE: &str = "/index.js";
+
+/// The path under which the stand-in for a module of Node is part of a bundle.
+pub(crate) fn stand_in(name: &str) -> Option<String> {
+    let known = STAND_INS.iter().any(|(known, _)| *known == name);
+    known.then(|| format!("{PLACE}{name}{FILE}"))
+}
+
+/// The text of a stand-in, if `path` is that of one.
+pub(crate) fn text_of_stand_in(path: &str) -> Option<&'static str> {
+    let name = path.strip_prefix(PLACE)?.strip_suffix(FILE)?;
+    let found = STAND_INS.iter().find(|(known, _)| *known == name)?;
+    Some(found.1)
+}
+
 /// Why functions do not have the module `name` of Node; none if Node has no such module either.
 pub(crate) fn absent(name: &str) -> Option<&'static str> {
     let (top, rest) = name.split_once('/').unwrap_or((name, "-"));

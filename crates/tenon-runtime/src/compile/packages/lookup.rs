@@ -51,8 +51,15 @@ impl Packages<'_> {
             Import::Refused(reason) => Err(unavailable(specifier, reason)),
             Import::Core(reason) => {
                 let name = specifier.strip_prefix("node:").unwrap_or(specifier);
-                self.package(importer, name, how)
-                    .map_err(|_| unavailable(specifier, reason))
+                let installed = self.package(importer, name, how);
+                let stand_in =
+                    || core_modules::stand_in(name).filter(|_| owner(importer).is_some());
+                match installed {
+                    Ok(found) => Ok(found),
+                    Err(_) => stand_in()
+                        .map(Found::File)
+                        .ok_or_else(|| unavailable(specifier, reason)),
+                }
             }
             Import::Package => self.package(importer, specifier, how),
         }
