@@ -92,6 +92,7 @@ impl Node {
             signals: Arc::default(),
             sockets: Default::default(),
             refreshes: Default::default(),
+            secret_reads: Default::default(),
             proxy: Arc::default(),
             work: Arc::default(),
         });

@@ -1,4 +1,4 @@
-//! Packs `providers/*.yaml` and `providers/webhooks/*.yaml` into one compressed JSON object each: a small binary, and no
+//! Packs `providers/*.yaml`, `providers/webhooks/*.yaml` and `providers/revocations/*.yaml` into one compressed JSON object each: a small binary, and no
 //! YAML parsing when it starts.
 
 use std::{
@@ -15,6 +15,7 @@ fn main() {
     println!("cargo:rerun-if-changed={}", root.display());
     pack(&root, "catalogue.json.deflate");
     pack(&root.join("webhooks"), "webhooks.json.deflate");
+    pack(&root.join("revocations"), "revocations.json.deflate");
 }
 
 fn pack(folder: &Path, name: &str) {

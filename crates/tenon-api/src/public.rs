@@ -5,6 +5,7 @@ use axum::Router;
 use crate::App;
 
 pub mod action;
+pub mod audit;
 pub mod auth;
 pub mod connect;
 pub mod connections;
@@ -12,6 +13,7 @@ pub mod deploy;
 pub mod deployments;
 pub mod environment;
 pub mod events;
+pub mod export;
 pub mod functions;
 pub mod health;
 pub mod integrations;
@@ -22,6 +24,7 @@ pub mod providers;
 pub mod proxy;
 pub mod quarantine;
 pub mod records;
+pub mod revocations;
 pub mod sync;
 pub mod v1;
 pub mod webhook;
@@ -39,6 +42,9 @@ pub(crate) fn routes() -> Router<App> {
         .merge(action::routes())
         .merge(environment::routes())
         .merge(keys::routes())
+        .merge(export::routes())
+        .merge(audit::routes())
+        .merge(revocations::routes())
         .merge(providers::routes())
         .merge(proxy::routes())
         .merge(events::routes())

@@ -35,6 +35,8 @@ pub struct Signals {
     pub deliveries: Notify,
     /// A device flow began.
     pub devices: Notify,
+    /// A token is to be revoked.
+    pub revocations: Notify,
     /// A task ended: somebody may wait for its result.
     pub finished: Notify,
 }
@@ -55,6 +57,8 @@ pub struct EngineParts {
     pub operations: crate::operations::OperationLog,
     /// Refreshes under way on this node; starts empty (`Default`).
     pub refreshes: crate::auth::refresh::Refreshes,
+    /// Reads of secrets that are counted and not stored yet; starts empty (`Default`).
+    pub secret_reads: crate::audit::SecretReads,
     /// What the proxy remembers; starts empty (`Arc::default()`).
     pub proxy: Arc<crate::proxy::ProxyState>,
     /// What runs on this node; starts empty (`Arc::default()`).

@@ -5,6 +5,7 @@
 
 mod engine;
 
+pub mod audit;
 pub mod auth;
 pub mod connections;
 pub mod delivery;
@@ -17,7 +18,9 @@ pub mod operations;
 pub mod people;
 pub mod proxy;
 pub mod records;
+pub mod revocation;
 pub mod time;
+pub mod transfer;
 pub mod work;
 
 pub use engine::{Engine, EngineParts, Settings, Signals};

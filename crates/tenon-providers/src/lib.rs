@@ -10,6 +10,7 @@ mod load;
 mod near;
 mod provider;
 mod proxy;
+mod revocation;
 mod schema;
 mod sigv4;
 pub mod template;
@@ -27,6 +28,10 @@ pub use provider::{
 pub use proxy::{
     InBody, OffsetCalculation, Paginate, PaginationType, ProxySettings, Retry, RetryStrategy,
     Verification,
+};
+pub use revocation::{
+    GoneWhen, Revocation, RevocationBody, RevocationClient, RevocationMethod, RevokedToken,
+    SuccessWhen,
 };
 pub use schema::SCHEMA;
 pub use sigv4::{AwsCredentials, SigV4, SignedBody};

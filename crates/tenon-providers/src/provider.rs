@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tenon_core::auth::AuthMode;
 
 use crate::{
-    Assertion, Fields, JwtToken, ProxySettings, Signature, TokenResponse, TokenStep,
+    Assertion, Fields, JwtToken, ProxySettings, Revocation, Signature, TokenResponse, TokenStep,
     WebhookRouting, proxy::one_or_many,
 };
 
@@ -198,6 +198,9 @@ pub struct Provider {
     pub post_connection_script: Option<String>,
     #[serde(default)]
     pub credentials_verification_script: Option<String>,
+    /// How tokens are revoked, instead of what this repository knows of the provider.
+    #[serde(default, deserialize_with = "revocation")]
+    pub revocation: Option<Arc<Revocation>>,
     #[serde(default)]
     pub pre_connection_deletion_script: Option<String>,
 
@@ -252,6 +255,12 @@ impl Provider {
 fn routing<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Arc<WebhookRouting>>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.map(Arc::new))
+}
+
+fn revocation<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Arc<Revocation>>, D::Error> {
     Ok(Option::deserialize(deserializer)?.map(Arc::new))
 }
 

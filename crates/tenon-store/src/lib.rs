@@ -21,12 +21,15 @@ pub mod operations;
 pub mod people;
 mod postgres;
 pub mod records;
+pub mod revocations;
 pub mod rotation;
 mod seal;
+pub mod secret_reads;
 mod sqlite;
 mod statement;
 mod store;
 mod transaction;
+pub mod transfer;
 pub mod trusted_issuers;
 pub mod work;
 

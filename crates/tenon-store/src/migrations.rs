@@ -39,6 +39,8 @@ pub(crate) static MIGRATIONS: &[Migration] = migrations![
     "0016_device_flows",
     "0017_own_callback",
     "0018_trusted_issuers",
+    "0019_secret_reads",
+    "0020_revocations",
 ];
 
 /// The table of steps done; the same text for both databases.

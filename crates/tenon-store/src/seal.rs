@@ -264,7 +264,7 @@ impl KeyRing {
     }
 
     pub(crate) fn index_hash(&self, domain: &str, content: &[u8]) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new_keyed(self.instance.index.expose());
+        let mut hasher = blake3::Hasher::new_keyed(self.instance.index().expose());
         hasher.update(&(domain.len() as u64).to_be_bytes());
         hasher.update(domain.as_bytes());
         hasher.update(content);

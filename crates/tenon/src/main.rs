@@ -81,6 +81,14 @@ enum Command {
     Logs(commands::logs::Args),
     /// Show the keys that seal what is stored, and replace them
     Keys(commands::keys::Args),
+    /// Show who read which secret
+    Audit(commands::audit::Args),
+    /// Delete connections of a provider, an environment or a customer, and revoke their tokens
+    Revoke(commands::revoke::Args),
+    /// Write everything into one sealed file
+    Export(commands::export::Args),
+    /// Take in such a file, or what a running Nango server has
+    Import(commands::import::Args),
     /// Look at machine, project and server, and say what to do
     Doctor(commands::doctor::Args),
     /// Look at the provider catalogue, check files of your own
@@ -125,6 +133,10 @@ fn main() -> ExitCode {
         Command::Dryrun(args) => return commands::dryrun::run(args),
         Command::Migrate(args) => return commands::migrate::run(args),
         Command::Pull(args) => return commands::pull::run(args),
+        Command::Audit(args) => return commands::audit::run(args),
+        Command::Revoke(args) => return commands::revoke::run(args),
+        Command::Export(args) => return commands::export::run(args),
+        Command::Import(args) => return commands::import::run(args),
         Command::Keys(args) => return commands::keys::run(args),
         Command::Connect(args) => return commands::connect::run(args),
         Command::Logs(args) => return commands::logs::run(args),

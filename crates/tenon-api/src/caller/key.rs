@@ -15,7 +15,11 @@ use axum::{
     http::{StatusCode, request::Parts},
 };
 use tenon_core::names::EnvironmentPk;
-use tenon_engine::{Engine, environments};
+use tenon_engine::{
+    Engine,
+    audit::{self, Door, ReadBy, SecretOf},
+    environments,
+};
 use tracing::warn;
 
 use super::{
@@ -54,6 +58,19 @@ impl<S> Caller<S> {
     /// Whether the key also has another scope.
     pub fn has(&self, scope: &str) -> bool {
         scope::covers(&self.holder.scopes, scope)
+    }
+}
+
+impl<S> Caller<S> {
+    /// The key itself, for the audit.
+    pub(crate) fn key(&self) -> i64 {
+        self.holder.key
+    }
+
+    /// Notes that this caller got a secret.
+    pub(crate) fn read(&self, app: &App, of: SecretOf) {
+        let by = ReadBy::Key(self.holder.key);
+        audit::read(&app.engine, self.environment, Door::Api, by, of);
     }
 }
 

@@ -44,6 +44,9 @@ scopes! {
     DeleteKeys = "account:environments:api_keys:delete";
     ReadKeys = "account:keys:read";
     RotateKeys = "account:keys:rotate";
+    ReadAudit = "environment:audit:read";
+    Revoke = "account:revoke";
+    Export = "account:export";
     ReadRecords = "environment:records:read";
     WriteRecords = "environment:records:write";
     ExecuteSyncs = "environment:syncs:execute";

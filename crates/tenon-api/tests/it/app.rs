@@ -14,7 +14,7 @@ use std::sync::Arc;
 use axum::Router;
 use serde_json::{Value, json};
 use tenon_api::{App, pages::Pages};
-use tenon_core::Secret;
+use tenon_core::{Ids, Secret, random::SeededRandom};
 use tenon_engine::{
     Engine, EngineParts, Settings,
     auth::sockets::Sockets,
@@ -62,6 +62,8 @@ pub(crate) struct Wishes {
     pub(crate) public_url: Option<String>,
     pub(crate) rate_limit_per_minute: Option<u32>,
     pub(crate) webhook_rate_limit_per_minute: Option<u32>,
+    /// Another source of ids and keys than every other test has.
+    pub(crate) seed: Option<u64>,
 }
 
 impl TestApp {
@@ -81,7 +83,11 @@ impl TestApp {
 
     /// A server as wished.
     pub(crate) async fn with(wishes: Wishes) -> Self {
-        let store = test_store().await;
+        let mut store = test_store().await;
+        if let Some(seed) = wishes.seed {
+            store.random = Arc::new(SeededRandom::new(seed));
+            store.ids = Ids::new(store.clock.shared(), Arc::clone(&store.random));
+        }
         let functions = Functions::default();
         let clock = store.clock.clone();
         let mut catalogue = Catalogue::default();
@@ -112,6 +118,7 @@ impl TestApp {
             sockets: Sockets::default(),
             work: Arc::default(),
             refreshes: Default::default(),
+            secret_reads: Default::default(),
             proxy: Default::default(),
         });
         let environment = environments::ensure(&engine, "dev")
@@ -152,6 +159,7 @@ impl TestApp {
             sockets: Sockets::default(),
             work: Arc::default(),
             refreshes: Default::default(),
+            secret_reads: Default::default(),
             proxy: Default::default(),
         })
     }

@@ -15,6 +15,7 @@ use tenon_store::{
     delivery::NewEvent,
     device_flows::NewDeviceFlow,
     inbound::NewInbound,
+    revocations::NewRevocation,
     rotation::{Step, sealed_columns},
     work::{jobs::NewJob, tasks::NewTask},
 };
@@ -49,7 +50,7 @@ async fn environment_keys(app: &TestApp) -> Vec<Value> {
 }
 
 /// Something in every sealed column.
-async fn filled() -> TestApp {
+pub(crate) async fn filled() -> TestApp {
     let app = TestApp::with(Wishes::default()).await;
     app.integration("crm", "none").await;
     let integration = json!({"unique_key": "keyed", "provider": "oauth2",
@@ -137,6 +138,21 @@ async fn rows_by_hand(app: &TestApp) {
             integration: connection.integration,
             request: Bytes::from_static(b"{}"),
             operation: "operation".to_owned(),
+            created_at: now,
+        })
+        .await?;
+        tx.insert_revocation(&NewRevocation {
+            pk: 77,
+            environment,
+            connection: connection.pk,
+            integration_key: "crm".to_owned(),
+            connection_id: "alice".to_owned(),
+            provider: "none".to_owned(),
+            reason: "deleted",
+            token: "access_token",
+            fingerprint: String::new(),
+            request: Some(Bytes::from_static(b"{}")),
+            unsupported: None,
             created_at: now,
         })
         .await?;

@@ -7,6 +7,7 @@
 
 mod actions;
 mod app;
+mod audit;
 mod auth;
 mod auth_errors;
 mod connect_sessions;
@@ -30,7 +31,9 @@ mod providers;
 mod proxy;
 mod records;
 mod rehearsals;
+mod revocations;
 mod syncs;
+mod transfer;
 mod validation;
 mod webhooks_in;
 

@@ -7,6 +7,7 @@ use super::{change::ChangeError, save::reference};
 use crate::{
     Engine,
     operations::{NewOperation, OperationKind, OperationState},
+    revocation::{self, Reason},
     work,
 };
 
@@ -42,12 +43,23 @@ pub async fn delete_in(
     engine: &Engine,
     connection: &ConnectionRow,
 ) -> Result<bool, StoreError> {
+    delete_for(tx, engine, connection, Reason::Deleted).await
+}
+
+/// Like [`delete_in`], for a certain reason: it stands in the proof of what the provider was told.
+pub async fn delete_for(
+    tx: &Tx,
+    engine: &Engine,
+    connection: &ConnectionRow,
+    reason: Reason,
+) -> Result<bool, StoreError> {
     if !tx
         .delete_connection(connection.pk, engine.clock.now())
         .await?
     {
         return Ok(false);
     }
+    revocation::enqueue_in(tx, engine, connection, reason).await?;
     work::connection_deleted(tx, engine, &reference(connection)).await?;
     let operation = NewOperation {
         state: OperationState::Success,

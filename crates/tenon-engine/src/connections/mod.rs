@@ -12,6 +12,6 @@ pub mod tags;
 mod webhook;
 
 pub use change::{ChangeError, ConnectionPatch, MetadataChange, change_metadata, patch};
-pub use delete::{delete, delete_in};
+pub use delete::{delete, delete_for, delete_in};
 pub use save::{AuthOperation, NewConnection, SavedConnection, SettleError, save, settle, store};
 pub use webhook::{AuthFailure, announce_failure};

@@ -10,6 +10,9 @@ use crate::{Engine, records};
 /// How long operations and their lines are kept.
 const KEEP: Duration = Duration::from_secs(15 * 24 * 3600);
 
+/// How long it can be asked who read a secret, and what a provider was told.
+const KEEP_AUDIT: Duration = Duration::from_secs(180 * 24 * 3600);
+
 /// How long connect sessions are kept beyond their end.
 const KEEP_SESSIONS: Duration = Duration::from_secs(31 * 24 * 3600);
 
@@ -39,9 +42,12 @@ impl Retention {
             }
             let now = self.engine.clock.now();
             let (before, sessions_before) = (now.minus(KEEP), now.minus(KEEP_SESSIONS));
+            let audit_before = now.minus(KEEP_AUDIT);
             self.engine.operations.messages().delete_before(before);
             let round = self.engine.store.write(move |tx| async move {
                 tx.purge_connect_sessions(sessions_before, SLICE).await?;
+                tx.delete_secret_reads_before(audit_before, SLICE).await?;
+                tx.delete_revocations_before(audit_before, SLICE).await?;
                 tx.delete_operations_before(before, SLICE).await
             });
             if let Err(problem) = round.await {

@@ -152,6 +152,7 @@ fn engine(store: &TestStore, egress: Egress, catalogue: Catalogue) -> Engine {
         signals: Arc::default(),
         sockets: Default::default(),
         refreshes: Default::default(),
+        secret_reads: Default::default(),
         proxy: Default::default(),
         work: Arc::default(),
     })

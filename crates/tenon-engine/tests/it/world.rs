@@ -86,6 +86,7 @@ impl World {
             sockets: Sockets::default(),
             work: Arc::default(),
             refreshes: Default::default(),
+            secret_reads: Default::default(),
             proxy: Default::default(),
         });
         let environment = environments::ensure(&engine, "dev").await.unwrap().pk;

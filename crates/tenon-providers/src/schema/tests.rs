@@ -7,8 +7,8 @@ use serde::{
 
 use super::{definition, keys};
 use crate::{
-    Assertion, Field, InBody, JwtToken, Paginate, Provider, ProxySettings, Retry, Signature,
-    TokenResponse, TokenStep, Verification, VisibleWhen, WebhookRouting,
+    Assertion, Field, InBody, JwtToken, Paginate, Provider, ProxySettings, Retry, Revocation,
+    Signature, TokenResponse, TokenStep, Verification, VisibleWhen, WebhookRouting,
 };
 
 /// Asks a type for the names that it reads: a struct tells them to whoever it is read from.
@@ -63,6 +63,7 @@ fn the_schema_names_exactly_the_keys_that_are_read() {
         ("token", read::<JwtToken>()),
         ("assertion", read::<Assertion>()),
         ("webhook_routing", read::<WebhookRouting>()),
+        ("revocation", read::<Revocation>()),
     ];
     let mut wrong = Vec::new();
     for (name, mut read) in types {

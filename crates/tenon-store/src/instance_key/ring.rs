@@ -110,15 +110,25 @@ fn column_of(table: &str) -> &'static str {
 /// The keys of an opened instance.
 pub(crate) struct InstanceKeys {
     known: RwLock<HashMap<KeyId, Arc<InstanceKey>>>,
-    pub(crate) index: Secret<[u8; 32]>,
+    index: RwLock<Secret<[u8; 32]>>,
 }
 
 impl InstanceKeys {
     pub(crate) fn new(known: HashMap<KeyId, Arc<InstanceKey>>, index: Secret<[u8; 32]>) -> Self {
         Self {
             known: RwLock::new(known),
-            index,
+            index: RwLock::new(index),
         }
+    }
+
+    /// The key of look-ups by hash.
+    pub(crate) fn index(&self) -> Secret<[u8; 32]> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.clone()
+    }
+
+    pub(crate) fn set_index(&self, key: Secret<[u8; 32]>) {
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = key;
     }
 
     pub(crate) fn find(&self, id: KeyId) -> Option<Arc<InstanceKey>> {

@@ -65,6 +65,7 @@ crate::statements! {
     PUT_JOB = put!(postgres, "job", "request", "id"), sqlite: put!("job", "request", "id");
     PUT_JOB_RESULT = put!(postgres, "job", "result", "id"), sqlite: put!("job", "result", "id");
     PUT_QUARANTINE = put!(postgres, "quarantine", "payload", "pk"), sqlite: put!("quarantine", "payload", "pk");
+    PUT_REVOCATION = put!(postgres, "revocation", "request", "pk"), sqlite: put!("revocation", "request", "pk");
     PUT_RECORD = "
         UPDATE record SET payload = $5
         WHERE connection_pk = $1 AND model = $2 AND external_id = $3 AND payload = $4

@@ -70,7 +70,7 @@ impl Store {
             let check: Bytes = tx.get(&dialect::REPLACE_CHECK, &[]).await?.get(0)?;
             let old = sealed_by(&check).ok_or_else(corrupt)?;
             let old = store.keys.instance_key(&tx, old).await?;
-            for (name, value) in key.rows(&store.random, &store.keys.instance().index)? {
+            for (name, value) in key.rows(&store.random, &store.keys.instance().index())? {
                 tx.execute(&UPDATE_VALUE, params![name, value]).await?;
             }
             for (for_whom, of) in [(&old, &key), (&key, &old)] {

@@ -93,6 +93,7 @@ crate::statements! {
     NEXT_JOB = next!("job", "request", "environment_pk", "id", "CAST(NULL AS BIGINT)", "id");
     NEXT_JOB_RESULT = next!("job", "result", "environment_pk", "id", "CAST(NULL AS BIGINT)", "id");
     NEXT_QUARANTINE = next!("quarantine", "payload", "connection_pk");
+    NEXT_REVOCATION = next!("revocation", "request", "connection_pk");
     NEXT_RECORD = "
         SELECT external_id, id, payload FROM record
         WHERE connection_pk = $1 AND model = $2 AND (CAST($3 AS TEXT) IS NULL OR external_id > $3)
@@ -119,6 +120,7 @@ crate::statements! {
     COUNT_JOB = count!("job", "request");
     COUNT_JOB_RESULT = count!("job", "result");
     COUNT_QUARANTINE = count!("quarantine", "payload");
+    COUNT_REVOCATION = count!("revocation", "request");
     COUNT_RECORD = "
         SELECT substr(r.payload, 2, 8), COUNT(*)
         FROM model_head h JOIN record r ON r.connection_pk = h.connection_pk AND r.model = h.model
@@ -180,6 +182,7 @@ places! {
     "job", "request", Text, NEXT_JOB, PUT_JOB, COUNT_JOB;
     "job", "result", Text, NEXT_JOB_RESULT, PUT_JOB_RESULT, COUNT_JOB_RESULT;
     "quarantine", "payload", Int, NEXT_QUARANTINE, PUT_QUARANTINE, COUNT_QUARANTINE;
+    "revocation", "request", Int, NEXT_REVOCATION, PUT_REVOCATION, COUNT_REVOCATION;
     "record", "payload", Record, NEXT_RECORD, PUT_RECORD, COUNT_RECORD;
 }
 

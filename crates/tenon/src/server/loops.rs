@@ -3,7 +3,10 @@
 use std::{future::Future, time::Duration};
 
 use tenon_core::function::Cancel;
-use tenon_engine::{Engine, auth, delivery, inbound, keys::Keeper, operations::Retention, work};
+use tenon_engine::{
+    Engine, audit::Auditor, auth, delivery, inbound, keys::Keeper, operations::Retention,
+    revocation::Revoker, work,
+};
 use tokio::task::JoinSet;
 use tracing::error;
 
@@ -36,6 +39,12 @@ pub(super) fn start(engine: &Engine, shutdown: &Cancel) -> JoinSet<()> {
     });
     add("device flows", |engine, shutdown| {
         Box::pin(auth::device::DevicePoller::new(engine).run(shutdown))
+    });
+    add("revoker", |engine, shutdown| {
+        Box::pin(Revoker::new(engine).run(shutdown))
+    });
+    add("auditor", |engine, shutdown| {
+        Box::pin(Auditor::new(engine).run(shutdown))
     });
     add("retention", |engine, shutdown| {
         Box::pin(Retention::new(engine).run(shutdown))

@@ -64,6 +64,7 @@ pub(super) async fn build(
         proxy: Arc::default(),
         work: Arc::default(),
         refreshes: Default::default(),
+        secret_reads: Default::default(),
     });
     Ok(Rooms {
         engine,

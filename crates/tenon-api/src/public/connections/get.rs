@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::StatusCode};
 use serde_json::json;
 use tenon_core::names::{ConnectionId, IntegrationKey};
-use tenon_engine::auth::refresh::{self, CredentialsError, Refresh};
+use tenon_engine::{
+    audit::SecretOf,
+    auth::refresh::{self, CredentialsError, Refresh},
+};
 
 use super::show::{Full, Moment};
 use crate::{
@@ -42,8 +45,11 @@ pub(super) async fn get(
     let connection = refresh::fresh(&app.engine, caller.environment, &integration, &id, refresh)
         .await
         .map_err(|error| refused(&app, error))?;
+    let pk = connection.pk;
     let mut full = Full::of(Arc::unwrap_or_clone(connection), Moment::Offset);
-    if !may_see {
+    if may_see {
+        caller.read(&app, SecretOf::Connection(pk));
+    } else {
         full = full.without_credentials();
     }
     if !params.with_refresh_token {

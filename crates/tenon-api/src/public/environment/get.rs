@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
-use tenon_engine::environments;
+use tenon_engine::{audit::SecretOf, environments};
 use tenon_store::environments::EnvironmentRow;
 
 use crate::{
@@ -97,5 +97,6 @@ pub(super) async fn get(
         .find_environment(caller.environment)
         .await?;
     let environment = found.ok_or_else(|| ApiError::internal_text("a key without environment"))?;
+    caller.read(&app, SecretOf::SigningKey);
     Ok(Json(Body::from(environment)))
 }

@@ -3,7 +3,10 @@
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
 use tenon_core::Secret;
-use tenon_engine::environments::{self, PublicAccessPatch, PublicKeyAuth};
+use tenon_engine::{
+    audit::SecretOf,
+    environments::{self, PublicAccessPatch, PublicKeyAuth},
+};
 use tenon_store::environments::EnvironmentRow;
 
 use crate::{
@@ -29,6 +32,7 @@ pub(super) async fn get(
         .find_environment(caller.environment)
         .await?;
     let environment = found.ok_or_else(|| ApiError::internal_text("a key without environment"))?;
+    caller.read(&app, SecretOf::HmacKey);
     Ok(Json(shown(&environment)))
 }
 

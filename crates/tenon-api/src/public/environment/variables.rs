@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use serde::Serialize;
 use tenon_core::Secret;
-use tenon_engine::environments;
+use tenon_engine::{audit::SecretOf, environments};
 
 use crate::{
     ApiError, App,
@@ -31,6 +31,7 @@ pub(super) async fn list(
         .reader()
         .list_variables(caller.environment)
         .await?;
+    caller.read(&app, SecretOf::Variables);
     Ok(Json(variables.into_iter().map(Variable::from).collect()))
 }
 

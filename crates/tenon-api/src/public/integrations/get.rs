@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
-use tenon_engine::{inbound, integrations::IntegrationError};
+use tenon_engine::{audit::SecretOf, inbound, integrations::IntegrationError};
 
 use super::show::Shown;
 use crate::{
@@ -39,6 +39,7 @@ pub(super) async fn get(
     }
     if include.contains(&"credentials") {
         shown = if caller.has(scope::READ_INTEGRATION_CREDENTIALS) {
+            caller.read(&app, SecretOf::Integration(integration.pk));
             shown.with_credentials(&app, &integration)
         } else {
             shown.with_hidden_credentials()

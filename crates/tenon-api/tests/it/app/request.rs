@@ -105,6 +105,10 @@ impl Answer {
         })
     }
 
+    pub(crate) fn bytes(&self) -> Bytes {
+        self.body.clone()
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

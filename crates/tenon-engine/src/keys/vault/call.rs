@@ -105,7 +105,9 @@ impl Service {
 fn reason(answer: &Value) -> String {
     let kind = answer["__type"].as_str().unwrap_or_default();
     let kind = kind.rsplit('#').next().unwrap_or_default();
-    let message = answer["message"].as_str().or(answer["Message"].as_str());
+    let message = answer["message"]
+        .as_str()
+        .or_else(|| answer["Message"].as_str());
     let errors: Vec<&str> = answer["errors"]
         .as_array()
         .map(|list| list.iter().filter_map(Value::as_str).collect())

@@ -1,4 +1,4 @@
-//! The transit engine of HashiCorp Vault and OpenBao (`/v1/<mount>/encrypt|decrypt/<key>`).
+//! The transit engine of Vault and its relatives (`/v1/<mount>/encrypt|decrypt/<key>`).
 
 use async_trait::async_trait;
 use serde_json::json;

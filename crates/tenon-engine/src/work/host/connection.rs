@@ -11,6 +11,7 @@ use tenon_store::StoreError;
 
 use super::{RunHost, api_error, plain_error, store_error};
 use crate::{
+    audit::{self, Door, ReadBy, SecretOf},
     auth::refresh::{
         self, ConnectionErrorKind, ConnectionWithCredentials, CredentialsError, Refresh,
     },
@@ -43,6 +44,8 @@ impl RunHost {
         let mut public = public(&connection, refresh_token);
         if self.hides_secrets().await? {
             redact(&mut public["credentials"]);
+        } else {
+            self.read(SecretOf::Connection(connection.pk));
         }
         Ok(HostReply::Json(public))
     }
@@ -87,8 +90,17 @@ impl RunHost {
         let mut token = token.unwrap_or(Value::Object(credentials));
         if self.hides_secrets().await? {
             redact(&mut token);
+        } else {
+            self.read(SecretOf::Connection(connection.pk));
         }
         Ok(HostReply::Json(token))
+    }
+
+    /// Notes that the function got a secret.
+    pub(super) fn read(&self, of: SecretOf) {
+        let by = ReadBy::Function(self.run.function.pk);
+        let environment = self.run.subject.environment;
+        audit::read(&self.engine, environment, Door::Function, by, of);
     }
 
     async fn hides_secrets(&self) -> Result<bool, HostError> {

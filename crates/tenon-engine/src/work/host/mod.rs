@@ -307,6 +307,7 @@ impl RunHost {
             .list_variables(self.run.subject.environment)
             .await
             .map_err(store_error)?;
+        self.read(crate::audit::SecretOf::Variables);
         let list = variables
             .iter()
             .map(|(name, value)| json!({ "name": name, "value": value.expose() }))

@@ -6,10 +6,8 @@ mod show;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::Context as _;
-
 use super::server::{Client, Target};
-use crate::{config::ServerFlags, ui};
+use crate::config::ServerFlags;
 
 const HELP: &str = "\
 The instance key wraps the data keys; each environment has data keys, the newest of which seals. Old keys stay readable, and
@@ -122,19 +120,7 @@ struct Wanted {
 
 /// Lists or rotates.
 pub(crate) fn run(args: Args) -> ExitCode {
-    let ended = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("could not start")
-        .and_then(|runtime| runtime.block_on(keys(args.command)));
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            ui::error(&error);
-            ExitCode::FAILURE
-        }
-    }
+    super::ended(super::block_on(keys(args.command)))
 }
 
 async fn keys(command: Command) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use reqwest::{Method, StatusCode, header::USER_AGENT};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
 
 use super::target::Target;
 
@@ -150,25 +151,33 @@ impl Client {
         }
     }
 
+    /// Writes an answer into a file as it comes; how many bytes there were.
+    pub(crate) async fn save(
+        &self,
+        request: Request,
+        out: &mut tokio::fs::File,
+    ) -> anyhow::Result<u64> {
+        let mut response = self.begin(request).await?;
+        let status = response.status();
+        if !status.is_success() {
+            let body = response.bytes().await?;
+            let answer: Option<Value> = serde_json::from_slice(&body).ok();
+            let error = answer.as_ref().and_then(|answer| answer.get("error"));
+            let error = error.and_then(|error| Refusal::deserialize(error).ok());
+            anyhow::bail!("{}", error.unwrap_or_default().told(status));
+        }
+        let mut saved = 0;
+        while let Some(piece) = response.chunk().await? {
+            saved += piece.len() as u64;
+            out.write_all(&piece).await?;
+        }
+        Ok(saved)
+    }
+
     /// Any request, and whatever is answered.
     pub(crate) async fn send(&self, request: Request) -> Result<Answer, ClientError> {
-        let url = format!("{}{}", self.target.url, request.path);
-        let unreachable = |error| ClientError::Unreachable {
-            url: self.target.url.clone(),
-            reason: innermost(&error),
-        };
-        let mut builder = self
-            .http
-            .request(request.method, &url)
-            .bearer_auth(self.target.secret_key.expose())
-            .header(USER_AGENT, concat!("tenon-cli/", env!("CARGO_PKG_VERSION")));
-        for (name, value) in &request.headers {
-            builder = builder.header(name, value);
-        }
-        if let Some(body) = request.body {
-            builder = builder.body(body);
-        }
-        let response = builder.send().await.map_err(unreachable)?;
+        let unreachable = |error| self.unreachable(&error);
+        let response = self.begin(request).await?;
         let status = response.status();
         let headers = response
             .headers()
@@ -184,6 +193,31 @@ impl Client {
             headers,
             body,
         })
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        ClientError::Unreachable {
+            url: self.target.url.clone(),
+            reason: innermost(error),
+        }
+    }
+
+    /// Sends; the answer's body is still to come.
+    async fn begin(&self, request: Request) -> Result<reqwest::Response, ClientError> {
+        let url = format!("{}{}", self.target.url, request.path);
+        let mut builder = self
+            .http
+            .request(request.method, &url)
+            .bearer_auth(self.target.secret_key.expose())
+            .header(USER_AGENT, concat!("tenon-cli/", env!("CARGO_PKG_VERSION")));
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        if let Some(body) = request.body {
+            builder = builder.body(body);
+        }
+        let sent = builder.send().await;
+        sent.map_err(|error| self.unreachable(&error))
     }
 }
 

@@ -1,0 +1,24 @@
+//! Telling providers to forget tokens: when a connection is deleted, and all at once when something has leaked.
+//!
+//! The deletion stores a row with the finished request, sealed, in its own transaction; a loop sends it, and goes on for days
+//! if the provider is away. What stays is the proof: a fingerprint of the token, the time and the provider's answer.
+
+mod enqueue;
+mod kill;
+mod revoker;
+
+pub use enqueue::Reason;
+pub(crate) use enqueue::enqueue_in;
+pub use kill::{Blast, BlastOf, Integration, Killed, blast, kill};
+pub use revoker::Revoker;
+
+use serde::{Deserialize, Serialize};
+
+/// A request that is ready to be sent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Prepared {
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+}
