@@ -187,6 +187,7 @@ async fn engine(
         proxy: Arc::default(),
         work: Arc::default(),
         refreshes: Default::default(),
+        secret_reads: Default::default(),
     }))
 }
 
