@@ -264,21 +264,19 @@ impl Scene {
             operation_id: None,
         };
         let numbers: Vec<usize> = (0..count).collect();
-        for some in numbers.chunks(500) {
+        let stored = stream::iter(numbers.chunks(250)).map(|some| {
             let (inner, some) = (
                 engine.clone(),
                 some.iter().map(|n| new(*n)).collect::<Vec<_>>(),
             );
-            let stored: Result<(), StoreError> = engine
-                .store
-                .write(move |tx| async move {
-                    for new in some {
-                        connections::save(&tx, &inner, new).await?;
-                    }
-                    Ok(())
-                })
-                .await;
-            stored.unwrap();
-        }
+            engine.store.write(move |tx| async move {
+                for new in some {
+                    connections::save(&tx, &inner, new).await?;
+                }
+                Ok::<_, StoreError>(())
+            })
+        });
+        let stored: Vec<_> = stored.buffer_unordered(8).collect().await;
+        stored.into_iter().for_each(Result::unwrap);
     }
 }

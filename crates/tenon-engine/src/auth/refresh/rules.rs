@@ -22,6 +22,9 @@ pub(super) const JUST_NOW: Duration = Duration::from_secs(2);
 /// A token that was expired when it came is used this long before another one is asked for.
 const BORN_EXPIRED_PAUSE: Duration = Duration::from_secs(30);
 
+/// However short its life: a token must outlast the call that it is read for.
+const LAST_MINUTE: Duration = Duration::from_secs(60);
+
 /// What is signed here costs nothing: it is made anew shortly before it ends.
 const SIGNED_MARGIN: Duration = Duration::from_secs(60);
 
@@ -79,7 +82,7 @@ fn margin(
     // A token that never lives as long as the margin would be due at every look.
     let half_a_life = row
         .last_refresh_success
-        .map(|success| expires_at.since(success) / 2);
+        .map(|success| (expires_at.since(success) / 2).max(LAST_MINUTE));
     half_a_life.map_or(usual, |half| usual.min(half))
 }
 

@@ -245,18 +245,21 @@ fn connections_that_expire_together_are_due_one_after_the_other() {
 #[test]
 fn a_token_that_lives_for_minutes_is_due_at_half_its_life() {
     let plain = provider(json!({}));
-    let due = |age: i64| {
+    let due_of = |life: i64, age: i64| {
         let row = ConnectionRow {
             last_refresh_success: Some(at(-age)),
-            credentials_expires_at: Some(at(600 - age)),
+            credentials_expires_at: Some(at(life - age)),
             ..row()
         };
         let (grant, mode) = (with_refresh_token(), AuthMode::OAuth2);
         is_due(&row, &grant, &plain, mode, false, NOW)
     };
-    assert!(!due(0));
-    assert!(!due(299));
-    assert!(due(300));
+    assert!(!due_of(600, 0));
+    assert!(!due_of(600, 299));
+    assert!(due_of(600, 300));
+    assert!(!due_of(90, 29));
+    assert!(due_of(90, 30), "its last minute");
+    assert!(due_of(1, 0), "too short to be kept");
 }
 
 #[test]
