@@ -17,10 +17,6 @@ use std::{
 use super::{StartError, WorkerPoolOptions};
 use crate::worker::SOCKET_FD;
 
-/// An isolate takes and gives back some hundred blocks of 4 KB: with these settings of the C library its thread keeps them for
-/// the next one, without a lock. Other C libraries do not read it.
-const ALLOCATOR: &str = "glibc.malloc.tcache_max=8192:glibc.malloc.tcache_count=200";
-
 /// What the thread is asked to do.
 pub(super) enum Order {
     /// Start a worker; its process id and our end of the socket go back.
@@ -77,7 +73,6 @@ fn start(options: &WorkerPoolOptions) -> io::Result<(Child, UnixStream)> {
         .env_clear()
         // The only clock a function sees is UTC, as in the reference's containers.
         .env("TZ", "UTC")
-        .env("GLIBC_TUNABLES", ALLOCATOR)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
