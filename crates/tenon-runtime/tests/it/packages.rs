@@ -7,15 +7,18 @@ use tenon_runtime::compile::{Disk, InMemory, bundle};
 
 use crate::compile::{action, complaints, probe};
 
+/// Paths and texts.
+type Files<'a> = &'a [(&'a str, &'a str)];
+
 /// What an action answers that imports `imports` and evaluates `value`, with these files besides.
-fn answer(imports: &str, value: &str, files: &[(&str, &str)]) -> String {
+fn answer(imports: &str, value: &str, files: Files<'_>) -> String {
     let main = action(&format!("{imports}\nconst value = (): unknown => {value};"));
     let mut all = vec![("crm/actions/main.ts", main.as_str())];
     all.extend_from_slice(files);
     probe(&all, "return definition.exec()")
 }
 
-fn complaint(imports: &str, files: &[(&str, &str)]) -> String {
+fn complaint(imports: &str, files: Files<'_>) -> String {
     let main = action(&format!("{imports}\nconst value = (): unknown => it;"));
     let mut all = vec![("crm/actions/main.ts", main.as_str())];
     all.extend_from_slice(files);
@@ -409,7 +412,7 @@ fn what_is_not_there_is_named() {
             ("node_modules/report/index.js", code),
         ]
     };
-    let cases: [(&str, &[(&str, &str)], &str); 6] = [
+    let cases: [(&str, Files<'_>, &str); 6] = [
         (
             "import it from 'lodash';",
             &[],
