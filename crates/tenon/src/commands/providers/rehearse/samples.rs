@@ -169,5 +169,5 @@ fn sample(name: &str, field: &Field, is_address: bool) -> String {
         .into_iter()
         .filter(|text| !text.is_empty())
         .chain(own);
-    candidates.find(fits).map_or(named.clone(), str::to_owned)
+    candidates.find(fits).unwrap_or(&named).to_owned()
 }

@@ -108,7 +108,7 @@ async fn browser(stage: &Stage, provider: &Provider, samples: &Samples) -> anyho
 
 /// In the query, behind `#`, or in the callback that was asked for (OAuth 1).
 fn state(stage: &Stage, location: &str) -> Option<String> {
-    let text = location.replace('#', "&").replace('?', "&");
+    let text = location.replace(['#', '?'], "&");
     let mut texts = vec![text];
     texts.extend(
         stage
