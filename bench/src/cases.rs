@@ -377,8 +377,8 @@ async fn action(settings: &Settings) -> Result<()> {
         .await?;
         let used = tenon.processor_time()?.saturating_sub(before);
         println!(
-            "  {name}: {:.0?} of processor time each, server and workers",
-            used.div_f64(all.count as f64)
+            "  {name}: {} µs of processor time each, server and workers",
+            used.div_f64(all.count as f64).as_micros()
         );
     }
     Ok(())

@@ -80,12 +80,14 @@ pub(crate) async fn measure(settings: &Settings) -> Result<()> {
         map.push(computed(&tenon).await?);
     }
     println!(
-        "  {RECORDS} objects mapped to records in a function: {:.0?}",
-        median(map)
+        "  {RECORDS} objects mapped to records in a function: {} ms",
+        median(map).as_millis()
     );
     match in_node(settings.rounds)? {
         Some((map, save)) => println!(
-            "  the same code in node: {map:.0?}; mapped again and written as JSON: {save:.0?}"
+            "  the same code in node: {} ms; mapped again and written as JSON: {} ms",
+            map.as_millis(),
+            save.as_millis()
         ),
         None => println!("  the same code in node: there is no `node` here, not measured"),
     }
@@ -96,7 +98,8 @@ pub(crate) async fn measure(settings: &Settings) -> Result<()> {
         }
         let took = median(took);
         println!(
-            "  mapped, saved and told, record validation `{mode}`: {took:.0?}, {:.0} records/s",
+            "  mapped, saved and told, record validation `{mode}`: {} ms, {:.0} records/s",
+            took.as_millis(),
             RECORDS as f64 / took.as_secs_f64()
         );
     }
