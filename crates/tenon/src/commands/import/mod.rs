@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// File with the private key that opens it
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase_file")]
     identity: Option<PathBuf>,
-    /// File with the passphrase that opens it; or TENON_EXPORT_PASSPHRASE
+    /// File with the passphrase that opens it; or `TENON_EXPORT_PASSPHRASE`
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
     /// Another name for an environment; repeatable

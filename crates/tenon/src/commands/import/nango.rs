@@ -57,7 +57,7 @@ pub(super) struct Args {
     /// The Nango server
     #[arg(long = "url", value_name = "URL")]
     from: String,
-    /// Secret key of the environment there; or NANGO_IMPORT_SECRET_KEY
+    /// Secret key of the environment there; or `NANGO_IMPORT_SECRET_KEY`
     #[arg(long, value_name = "KEY")]
     secret_key: Option<String>,
     /// Say what would be taken over and do nothing

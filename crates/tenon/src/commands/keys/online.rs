@@ -33,12 +33,14 @@ pub(super) async fn rotate(place: &Place, wanted: &Wanted, no_wait: bool) -> any
         .map(|list| list.iter().filter_map(|one| one["id"].as_i64()).collect())
         .unwrap_or_default();
     ui::say("the new keys are in force; the server moves what stands under older ones");
-    while !no_wait {
+    if no_wait {
+        return Ok(());
+    }
+    loop {
         tokio::time::sleep(INTERVAL).await;
         let report = report(place, false).await?;
         if show::rotations(&report, Some(&begun)) {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
 }
