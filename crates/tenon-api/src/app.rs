@@ -7,7 +7,7 @@ use tenon_engine::{Engine, people::Door};
 use crate::{
     caller::KeyCache,
     middleware::rate_limit::RateLimiter,
-    pages::{Access, Pages, Shown},
+    pages::{Access, Pages, Shown, connect::ConnectPages},
 };
 
 /// The state of the HTTP server. Cheap to clone.
@@ -19,6 +19,7 @@ pub struct App {
     /// Counts webhooks of providers.
     pub(crate) inbound_limiter: Arc<RateLimiter>,
     pub(crate) pages: Pages,
+    pub(crate) connect: Arc<ConnectPages>,
     pub(crate) door: Arc<Door>,
     pub(crate) shown: Arc<Shown>,
 }
@@ -36,6 +37,7 @@ impl App {
                 access: Access::Login,
                 demo: None,
             },
+            connect: Arc::default(),
             door: Arc::default(),
             shown: Arc::default(),
         }
@@ -45,6 +47,13 @@ impl App {
     #[must_use]
     pub fn with_pages(mut self, pages: Pages) -> Self {
         self.pages = pages;
+        self
+    }
+
+    /// The same with what an operator decided about the Connect UI.
+    #[must_use]
+    pub fn with_connect(mut self, connect: ConnectPages) -> Self {
+        self.connect = Arc::new(connect);
         self
     }
 }

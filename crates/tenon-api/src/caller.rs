@@ -9,7 +9,7 @@ mod flow;
 mod key;
 pub mod scope;
 
-pub use connect::{ConnectCaller, SessionCaller, find_session};
+pub use connect::{ConnectCaller, LateSessionCaller, SessionCaller, find_session};
 pub use flow::FlowCaller;
 pub use key::{Caller, KeyHolder};
 pub(crate) use key::{KeyCache, environment_of, find_holder};

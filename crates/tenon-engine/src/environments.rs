@@ -1,5 +1,6 @@
 //! Environments: separate worlds with their own keys, variables and webhook settings.
 
+mod connect_ui;
 mod functions;
 
 use tenon_core::{
@@ -13,6 +14,7 @@ use tenon_store::{
     },
 };
 
+pub use connect_ui::{Colours, ConnectUi, ConnectUiPatch, Palette, Theme, frame_origins};
 pub use functions::{
     EgressMode, FunctionSettings, FunctionSettingsPatch, MAX_EGRESS_HOSTS, TokenMode, Validation,
 };

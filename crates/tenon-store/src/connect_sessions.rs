@@ -11,7 +11,7 @@ macro_rules! columns {
     () => {
         "s.pk, s.environment_pk, e.name, e.uuid, s.end_user, s.organization, s.tags, s.allowed_integrations,
             s.integrations_config_defaults, s.overrides, s.webhook_url_override, s.connection_pk, s.operation_id,
-            s.created_at_us, s.expires_at_us"
+            s.created_at_us, s.expires_at_us, s.manage_connections, s.ask_settings"
     };
 }
 
@@ -19,8 +19,8 @@ crate::statements! {
     SESSION_INSERT = "
         INSERT INTO connect_session (pk, environment_pk, lookup, end_user, organization, tags, allowed_integrations,
             integrations_config_defaults, overrides, webhook_url_override, connection_pk, operation_id, created_at_us,
-            expires_at_us)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+            expires_at_us, manage_connections, ask_settings)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     SESSION_FIND = concat!("SELECT ", columns!(), "
         FROM connect_session s JOIN environment e ON e.pk = s.environment_pk
         WHERE s.lookup = $1 AND s.ended_at_us IS NULL AND s.expires_at_us > $2");
@@ -59,6 +59,10 @@ pub struct ConnectSessionRow {
     pub operation_id: Option<String>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
+    /// Whether it may list, reconnect and delete the connections of its end user.
+    pub manage_connections: bool,
+    /// Whether it asks for the settings of syncs; `None`: as the environment says.
+    pub ask_settings: Option<bool>,
 }
 
 impl ConnectSessionRow {
@@ -79,6 +83,8 @@ impl ConnectSessionRow {
             operation_id: row.get(12)?,
             created_at: row.get(13)?,
             expires_at: row.get(14)?,
+            manage_connections: row.get(15)?,
+            ask_settings: row.get(16)?,
         })
     }
 }
@@ -137,6 +143,8 @@ impl Tx {
             session.operation_id.clone(),
             session.created_at,
             session.expires_at,
+            session.manage_connections,
+            session.ask_settings,
         ];
         self.execute(&SESSION_INSERT, values).await.map(|_| ())
     }

@@ -5,7 +5,9 @@
 
 pub mod auth;
 mod changes;
+pub mod connect_attempts;
 pub mod connect_sessions;
+pub mod connect_ui;
 pub mod connections;
 pub mod delivery;
 pub mod device_flows;

@@ -41,6 +41,7 @@ pub(crate) static MIGRATIONS: &[Migration] = migrations![
     "0018_trusted_issuers",
     "0019_secret_reads",
     "0020_revocations",
+    "0021_connect_ui",
 ];
 
 /// The table of steps done; the same text for both databases.

@@ -90,7 +90,9 @@ macro_rules! statements {
 pub fn registered() -> impl Iterator<Item = &'static Statement> {
     [
         crate::auth::ALL,
+        crate::connect_attempts::ALL,
         crate::connect_sessions::ALL,
+        crate::connect_ui::ALL,
         crate::connections::statements::ALL,
         crate::delivery::ALL,
         crate::delivery::claim::ALL,

@@ -34,6 +34,12 @@ pub(crate) struct ServerFlags {
     /// Second port that serves the Connect UI at `/`; 0 turns it off
     #[arg(long, value_name = "PORT")]
     pub connect_port: Option<String>,
+    /// Folder with language files of the Connect UI (`sv.json`); see docs/reference/connect-ui.md
+    #[arg(long, value_name = "FOLDER")]
+    pub connect_texts: Option<String>,
+    /// Another address of this API that the Connect UI may be told to talk to; repeatable
+    #[arg(long, value_name = "URL")]
+    pub connect_api_url: Vec<String>,
     /// postgres://… instead of the embedded SQLite
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
@@ -121,6 +127,18 @@ const KEYS: &[Key] = &[
         name: "connect_url",
         variables: &["TENON_CONNECT_URL", "NANGO_PUBLIC_CONNECT_URL"],
         default: None,
+        secret: false,
+    },
+    Key {
+        name: "connect_texts",
+        variables: &["TENON_CONNECT_TEXTS"],
+        default: None,
+        secret: false,
+    },
+    Key {
+        name: "connect_api_url",
+        variables: &["TENON_CONNECT_API_URL"],
+        default: Some(""),
         secret: false,
     },
     Key {
@@ -293,6 +311,8 @@ pub(crate) struct Config {
     /// Null when off.
     pub connect_port: Option<u16>,
     pub connect_url: String,
+    pub connect_texts: Option<PathBuf>,
+    pub connect_api_urls: Vec<String>,
     pub database_url: Option<Secret<String>>,
     pub instance_key: InstanceKeyPlace,
     /// Readable beside it.
@@ -413,6 +433,13 @@ impl Config {
             public_url,
             connect_port,
             connect_url,
+            connect_texts: text("connect_texts")
+                .filter(|folder| !folder.is_empty())
+                .map(PathBuf::from),
+            connect_api_urls: list("connect_api_url")
+                .iter()
+                .map(|url| base_url(&raw, "connect_api_url", url))
+                .collect::<Result<_, _>>()?,
             database_url: database_url.map(Secret::new),
             instance_key: instance_key::parse(&raw)?,
             previous_encryption_keys: list("previous_encryption_keys")
@@ -485,7 +512,7 @@ fn resolve(
 fn split_list(key: &str, text: &str) -> Vec<String> {
     if matches!(
         key,
-        "providers" | "allow_egress" | "previous_encryption_keys"
+        "providers" | "allow_egress" | "previous_encryption_keys" | "connect_api_url"
     ) {
         return text
             .split(',')
@@ -505,6 +532,7 @@ fn flag_values(flags: &ServerFlags) -> BTreeMap<&'static str, Vec<String>> {
         ("port", &flags.port),
         ("public_url", &flags.public_url),
         ("connect_port", &flags.connect_port),
+        ("connect_texts", &flags.connect_texts),
         ("database_url", &flags.database_url),
         ("rate_limit", &flags.rate_limit),
         ("webhook_rate_limit", &flags.webhook_rate_limit),
@@ -517,6 +545,7 @@ fn flag_values(flags: &ServerFlags) -> BTreeMap<&'static str, Vec<String>> {
     for (name, list) in [
         ("providers", &flags.providers),
         ("allow_egress", &flags.allow_egress),
+        ("connect_api_url", &flags.connect_api_url),
     ] {
         if !list.is_empty() {
             values.insert(name, list.clone());

@@ -55,18 +55,41 @@ impl FromRequestParts<App> for SessionCaller {
     }
 }
 
+/// A caller that holds a connect session, which may have run out a while ago: enough to ask how its flow ended.
+#[derive(Clone, Debug)]
+pub struct LateSessionCaller(pub ConnectSessionRow);
+
+impl FromRequestParts<App> for LateSessionCaller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let token = bearer::token(&parts.headers)?;
+        check_format(token)?;
+        let found = sessions::find_with_afterglow(&app.engine, token).await?;
+        found.map(Self).ok_or_else(unknown)
+    }
+}
+
 /// The running session of a token; 401 with the exact code if there is none.
 pub async fn find_session(app: &App, token: &str) -> Result<ConnectSessionRow, ApiError> {
-    if !bearer::is_session_token(token) {
-        return Err(bearer::unauthorized(
-            ErrorCode::InvalidConnectSessionTokenFormat,
-            "this is not a connect session token",
-        ));
+    check_format(token)?;
+    let found = sessions::find(&app.engine, token).await?;
+    found.ok_or_else(unknown)
+}
+
+fn check_format(token: &str) -> Result<(), ApiError> {
+    if bearer::is_session_token(token) {
+        return Ok(());
     }
-    sessions::find(&app.engine, token).await?.ok_or_else(|| {
-        bearer::unauthorized(
-            ErrorCode::UnknownConnectSessionToken,
-            "the connect session does not exist or has ended",
-        )
-    })
+    Err(bearer::unauthorized(
+        ErrorCode::InvalidConnectSessionTokenFormat,
+        "this is not a connect session token",
+    ))
+}
+
+fn unknown() -> ApiError {
+    bearer::unauthorized(
+        ErrorCode::UnknownConnectSessionToken,
+        "the connect session does not exist or has ended",
+    )
 }

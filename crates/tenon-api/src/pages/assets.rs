@@ -52,13 +52,19 @@ pub(crate) fn serve(path: &str, versioned: bool) -> Response {
     answer(kind, versioned, file.data.into_owned())
 }
 
-/// A module that stands elsewhere in the repository.
+/// A module that is no file of ours, or not one alone.
 pub(crate) fn script(text: &'static str, versioned: bool) -> Response {
     answer(
         "text/javascript; charset=utf-8",
         versioned,
         text.as_bytes().to_vec(),
     )
+}
+
+/// JSON that was put together at run time.
+pub(crate) fn json(text: &str, versioned: bool) -> Response {
+    let kind = "application/json; charset=utf-8";
+    answer(kind, versioned, text.as_bytes().to_vec())
 }
 
 fn answer(kind: &'static str, versioned: bool, content: Vec<u8>) -> Response {

@@ -1,15 +1,18 @@
 //! Connect sessions: opened by the app's backend, read by the connect UI.
 
+mod asked;
+mod attempt;
 mod create;
 mod defaults;
 mod end;
 mod get;
+mod mine;
 mod reconnect;
 mod telemetry;
 
 use axum::{
     Router,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use serde_json::{Value, json};
 use tenon_engine::connections::sessions::OpenedSession;
@@ -21,6 +24,18 @@ pub(crate) fn routes() -> Router<App> {
         .route("/connect/sessions", post(create::create))
         .route("/connect/sessions/reconnect", post(reconnect::create))
         .route("/connect/session", get(get::get).delete(end::end))
+        .route("/connect/session/attempt", get(attempt::get))
+        .route("/connect/session/attempt/told", post(attempt::told))
+        .route("/connect/settings/{integration}", get(asked::get))
+        .route("/connect/connections", get(mine::list::list))
+        .route(
+            "/connect/connections/{connection_id}",
+            delete(mine::delete::delete),
+        )
+        .route(
+            "/connect/connections/{connection_id}/reconnect",
+            post(mine::reconnect::create),
+        )
         .route("/connect/telemetry", post(telemetry::collect))
 }
 

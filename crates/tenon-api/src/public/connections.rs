@@ -22,6 +22,7 @@ use tenon_engine::{
 };
 
 pub(crate) use labels::{end_user, organization, tags, webhook_url};
+pub(crate) use patch::integration_of;
 
 use crate::{ApiError, App, ErrorCode};
 

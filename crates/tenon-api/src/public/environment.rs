@@ -1,6 +1,7 @@
 //! The environment of the caller: settings, variables, signing key.
 
 mod api_keys;
+mod connect_ui;
 mod create;
 mod get;
 mod patch;
@@ -24,6 +25,10 @@ pub(crate) fn routes() -> Router<App> {
         .route(
             "/environment/api-keys",
             get(api_keys::list).post(api_keys::create),
+        )
+        .route(
+            "/environment/connect-ui",
+            get(connect_ui::get).patch(connect_ui::patch),
         )
         .route("/environments", post(create::create))
         .route(

@@ -11,6 +11,7 @@ mod audit;
 mod auth;
 mod auth_errors;
 mod connect_sessions;
+mod connect_ui;
 mod connections;
 mod crashes;
 mod deploy;

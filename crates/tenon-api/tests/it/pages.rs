@@ -69,6 +69,8 @@ async fn the_connect_page_may_be_framed_and_all_others_may_not() {
         "{policy}"
     );
     assert_eq!(page.header("referrer-policy"), "strict-origin");
+    let mine = app.anonymous("GET", "/connect-ui/my-connections/").send();
+    assert_eq!(mine.await.header("x-frame-options"), "");
     // Any name below it is the page, too, and its files are beside it.
     assert_eq!(
         app.anonymous("GET", "/connect-ui/integrations")
@@ -98,6 +100,11 @@ async fn the_connect_page_gets_its_slash_and_keeps_its_query() {
         redirect.header("location"),
         "connect-ui/?session_token=t&lang=de"
     );
+    let redirect = app.anonymous("GET", "/connect-ui/my-connections?lang=de");
+    assert_eq!(
+        redirect.send().await.header("location"),
+        "my-connections/?lang=de"
+    );
 }
 
 #[tokio::test]
@@ -114,6 +121,7 @@ async fn files_are_served_with_their_type_and_kept_when_their_version_is_named()
         "text/javascript; charset=utf-8"
     );
     assert!(script.header("cache-control").contains("immutable"));
+    assert!(!script.text().contains("import {"), "one module, joined");
     let plain = app
         .anonymous("GET", "/connect-ui/texts/ja.json")
         .send()

@@ -11,6 +11,7 @@ use tenon_store::{
 };
 
 use super::{
+    attempts,
     entrance::SessionLabels,
     issue::Issued,
     sockets::{self, FlowResult},
@@ -142,7 +143,8 @@ async fn publish(engine: &Engine, flow: &Flow, error: Option<String>) -> Result<
         .await
 }
 
-/// Tells whoever waits how the flow ended: the page behind the socket, the program that asks for its device flow.
+/// Tells whoever waits how the flow ended: the page behind the socket, the program that asks for its device flow, and
+/// the page that asks later.
 async fn tell(
     tx: &Tx,
     engine: &Engine,
@@ -159,6 +161,12 @@ async fn tell(
             FlowResult::Failed { message, .. } => ("failed", Some(*message)),
         };
         tx.end_device_flow(id, state, error).await?;
+    }
+    match result {
+        FlowResult::Connected { .. } => attempts::connected(tx, engine, flow).await?,
+        FlowResult::Failed { kind, message } => {
+            attempts::failed(tx, engine, flow, kind, message).await?;
+        }
     }
     let Some(socket) = &flow.ws_client_id else {
         return Ok(());

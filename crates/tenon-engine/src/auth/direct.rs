@@ -105,7 +105,10 @@ fn flow(entrance: &Entrance, mode: AuthMode) -> Flow {
         connection_config,
         session: entrance.session.clone(),
         // As the reference answers: only this one starts without metadata.
-        first_metadata: (mode != AuthMode::OAuth2ClientCredentials).then(Map::new),
+        first_metadata: entrance
+            .settings
+            .clone()
+            .or_else(|| (mode != AuthMode::OAuth2ClientCredentials).then(Map::new)),
         ws_client_id: None,
         device_flow: None,
         operation_id: None,

@@ -11,10 +11,14 @@ use tenon_store::{
     integrations::IntegrationRow,
 };
 
-use super::oauth2::authorize;
+use super::{
+    asked::{self, Asked},
+    oauth2::authorize,
+};
 use crate::{
     Engine,
     connections::{NewConnection, tags::EndUser},
+    records::Problem,
 };
 
 /// A browser at the door.
@@ -35,6 +39,8 @@ pub struct Visitor {
     pub authorization_params: Map<String, Value>,
     /// Comma list.
     pub user_scope: Option<String>,
+    /// What a session that asks for settings of syncs was told.
+    pub settings: Option<Map<String, Value>>,
 }
 
 /// Why a visitor is turned away.
@@ -54,6 +60,8 @@ pub enum EntranceError {
     NotAllowed(String),
     #[error("the connection that was to be authorised again does not exist")]
     InvalidConnection,
+    #[error("{}", settings_text(.0))]
+    Settings(Vec<Problem>),
     #[error("store failed while a flow began")]
     Store(#[from] StoreError),
 }
@@ -72,12 +80,14 @@ pub struct Entrance {
     pub user_scope: Option<String>,
     /// Instead of the scopes of the integration.
     pub scopes_override: Option<Vec<String>>,
+    /// Checked settings of syncs: what a new connection has as its metadata.
+    pub settings: Option<Map<String, Value>>,
 }
 
 impl Visitor {
     /// Checks everything that does not need the provider. `modes` are those of the route.
     pub async fn enter(
-        self,
+        mut self,
         engine: &Engine,
         modes: &[AuthMode],
     ) -> Result<Entrance, EntranceError> {
@@ -108,7 +118,35 @@ impl Visitor {
                 None => generated(engine),
             },
         };
-        Ok(self.overlaid(integration, provider, connection_id))
+        let settings = match self.settings.take() {
+            Some(given) => self.checked_settings(engine, &integration, given).await?,
+            None => None,
+        };
+        let entrance = self.overlaid(integration, provider, connection_id);
+        Ok(Entrance {
+            settings,
+            ..entrance
+        })
+    }
+
+    /// Settings are taken only where a session asks for them, and never for a connection that has its own.
+    async fn checked_settings(
+        &self,
+        engine: &Engine,
+        integration: &IntegrationRow,
+        given: Map<String, Value>,
+    ) -> Result<Option<Map<String, Value>>, EntranceError> {
+        let Some(session) = &self.session else {
+            return Ok(None);
+        };
+        if session.connection.is_some() || !asked::is_wanted(engine, session).await? {
+            return Ok(None);
+        }
+        let asked = Asked::of(engine, integration.pk).await?;
+        asked
+            .checked(given)
+            .map(Some)
+            .map_err(EntranceError::Settings)
     }
 
     fn check_hmac(&self) -> Result<(), EntranceError> {
@@ -198,6 +236,7 @@ impl Visitor {
             authorization_params,
             user_scope,
             scopes_override,
+            settings: None,
         }
     }
 
@@ -213,6 +252,14 @@ impl Visitor {
         let own = all.get(&self.integration_key).and_then(Value::as_object);
         own.cloned().unwrap_or_default()
     }
+}
+
+fn settings_text(problems: &[Problem]) -> String {
+    let list: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("`{}` {}", problem.path, problem.reason))
+        .collect();
+    format!("the settings do not fit: {}", list.join("; "))
 }
 
 /// A connection id of our own making.

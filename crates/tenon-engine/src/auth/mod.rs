@@ -3,6 +3,8 @@
 //! A flow that goes through a browser is [`flow::start`] and [`flow::finish`]; one that only posts credentials is
 //! [`direct::connect`]; a device without browser waits in [`device`]. All end in `connections::save`. [`refresh::fresh`] is the one way to read credentials for use.
 
+pub mod asked;
+pub mod attempts;
 mod conclude;
 pub mod device;
 pub mod direct;

@@ -6,6 +6,7 @@
 mod change;
 mod delete;
 pub mod expiry;
+pub mod own;
 mod save;
 pub mod sessions;
 pub mod tags;

@@ -11,6 +11,7 @@ use tenon_store::{StoreError, connect_sessions::ConnectSessionRow};
 
 use crate::{
     Engine,
+    auth::flow,
     operations::{NewOperation, OperationKind},
 };
 
@@ -36,6 +37,10 @@ pub struct NewSession {
     pub webhook_url_override: Option<String>,
     /// Set for a reconnect session.
     pub connection: Option<ConnectionPk>,
+    /// Whether it may list, reconnect and delete the connections of its end user.
+    pub manage_connections: bool,
+    /// Whether it asks for the settings of syncs; `None`: as the environment says.
+    pub ask_settings: Option<bool>,
 }
 
 /// A session that was opened.
@@ -74,6 +79,8 @@ pub async fn open(
         operation_id: None,
         created_at: now,
         expires_at,
+        manage_connections: new.manage_connections,
+        ask_settings: new.ask_settings,
     };
     let inner = engine.clone();
     engine
@@ -101,6 +108,19 @@ pub async fn find(engine: &Engine, token: &str) -> Result<Option<ConnectSessionR
     engine
         .reader()
         .find_connect_session(lookup(engine, token), engine.clock.now())
+        .await
+}
+
+/// The session of a token, also for a while after it ran out: a flow that began in time may still be under way, and its
+/// page wants to know how it ended.
+pub async fn find_with_afterglow(
+    engine: &Engine,
+    token: &str,
+) -> Result<Option<ConnectSessionRow>, StoreError> {
+    let since = engine.clock.now().minus(flow::TTL);
+    engine
+        .reader()
+        .find_connect_session(lookup(engine, token), since)
         .await
 }
 

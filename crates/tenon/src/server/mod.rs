@@ -78,7 +78,7 @@ async fn serve(
     let mut servers = JoinSet::new();
     servers.spawn(files.watch(rooms.engine.clone(), mode, shutdown.clone()));
     let helpdesk = demo.map(|demo| demo.serve(&mut servers, &rooms.engine, &shutdown));
-    let app = rooms.app(&config, mode, helpdesk.clone());
+    let app = rooms.app(&config, mode, helpdesk.clone())?;
     listen::serve(&mut servers, listeners, app, &shutdown);
     if let Some(helpdesk) = helpdesk {
         set_up_demo(&mut servers, &rooms, helpdesk, &config, &environments);

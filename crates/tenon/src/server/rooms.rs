@@ -6,7 +6,10 @@ use anyhow::Context as _;
 use tenon_api::{
     App,
     demo::Helpdesk,
-    pages::{Access, Pages},
+    pages::{
+        Access, Pages,
+        connect::{ConnectPages, Languages},
+    },
 };
 use tenon_core::{Ids, SharedClock, SharedRandom, function::FunctionRunner, random::SystemRandom};
 use tenon_engine::{
@@ -122,11 +125,25 @@ pub(super) async fn ensure_environments(
 
 impl Rooms {
     /// What the HTTP room needs.
-    pub(super) fn app(&self, config: &Config, mode: Mode, demo: Option<Helpdesk>) -> App {
+    pub(super) fn app(
+        &self,
+        config: &Config,
+        mode: Mode,
+        demo: Option<Helpdesk>,
+    ) -> anyhow::Result<App> {
         let access = match mode {
             Mode::Dev => Access::OpenOnLoopback { port: config.port },
             Mode::Serve => Access::Login,
         };
-        App::new(self.engine.clone()).with_pages(Pages { access, demo })
+        let languages = match &config.connect_texts {
+            Some(folder) => Languages::with_folder(folder).context("`connect_texts`")?,
+            None => Languages::default(),
+        };
+        let connect = ConnectPages {
+            languages,
+            api_urls: config.connect_api_urls.clone(),
+        };
+        let app = App::new(self.engine.clone());
+        Ok(app.with_pages(Pages { access, demo }).with_connect(connect))
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use tenon_core::names::ConnectionId;
 use tenon_engine::auth::entrance::{EntranceError, Visitor};
 
-use crate::{ApiError, ErrorCode, UriParams, caller::FlowCaller, query::Query};
+use crate::{ApiError, ErrorCode, Issue, UriParams, caller::FlowCaller, query::Query};
 
 /// Longest text of one parameter.
 const PARAM_CHARS: usize = 8 * 1024;
@@ -37,6 +37,7 @@ pub(crate) fn visitor(
     object.optional("credentials").any_object();
     drop(object);
     input.finish()?;
+    let settings = settings(query)?;
     let needs_hmac = caller.needs_hmac();
     Ok(Visitor {
         environment: caller.environment,
@@ -51,7 +52,28 @@ pub(crate) fn visitor(
         params,
         authorization_params,
         user_scope,
+        settings,
     })
+}
+
+/// `metadata`: settings of syncs as a JSON object, from a session that asks for them.
+fn settings(query: &Query) -> Result<Option<Map<String, Value>>, ApiError> {
+    let Some(text) = query.text("metadata") else {
+        return Ok(None);
+    };
+    let parsed = Some(text)
+        .filter(|text| text.len() <= PARAM_CHARS)
+        .and_then(|text| serde_json::from_str(text).ok());
+    match parsed {
+        Some(Value::Object(settings)) => Ok(Some(settings)),
+        _ => Err(ApiError::invalid(
+            ErrorCode::InvalidQueryParams,
+            vec![Issue::custom(
+                &["metadata"],
+                format!("must be a JSON object of at most {PARAM_CHARS} bytes"),
+            )],
+        )),
+    }
 }
 
 /// Only texts of a bearable length are parameters.
@@ -75,6 +97,13 @@ pub(crate) fn refused(error: EntranceError) -> ApiError {
         EntranceError::WrongMode { .. } => bad(ErrorCode::InvalidAuthMode),
         EntranceError::NotAllowed(_) => bad(ErrorCode::IntegrationNotAllowed),
         EntranceError::InvalidConnection => bad(ErrorCode::InvalidConnection),
+        EntranceError::Settings(problems) => {
+            let issues = problems.into_iter().map(|problem| {
+                let name = problem.path.trim_start_matches('/');
+                Issue::custom(&["metadata", name], problem.reason)
+            });
+            ApiError::invalid(ErrorCode::InvalidQueryParams, issues.collect())
+        }
         EntranceError::Store(error) => error.into(),
     }
 }

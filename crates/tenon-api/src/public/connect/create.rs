@@ -44,6 +44,8 @@ pub(super) async fn create(
         overrides: common.overrides.map(Value::Object),
         webhook_url_override: common.webhook_url_override,
         connection: None,
+        manage_connections: common.manage_connections.unwrap_or(false),
+        ask_settings: common.ask_settings,
     };
     let session = sessions::open(
         &app.engine,

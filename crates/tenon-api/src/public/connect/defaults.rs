@@ -22,6 +22,10 @@ pub(super) struct Common {
     pub(super) defaults: Option<Map<String, Value>>,
     pub(super) overrides: Option<Map<String, Value>>,
     pub(super) webhook_url_override: Option<String>,
+    /// Ours: whether the session may list, reconnect and delete the connections of its end user.
+    pub(super) manage_connections: Option<bool>,
+    /// Ours: whether it asks for the settings of syncs.
+    pub(super) ask_settings: Option<bool>,
 }
 
 impl Common {
@@ -48,6 +52,8 @@ impl Common {
             defaults,
             overrides,
             webhook_url_override: given_url.or(hoisted),
+            manage_connections: object.optional("manage_connections").flag(),
+            ask_settings: object.optional("ask_settings").flag(),
         }
     }
 

@@ -2,12 +2,10 @@
 
 use axum::{Json, extract::State};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use tenon_engine::environments::ConnectUi;
 
 use crate::{ApiError, App, caller::SessionCaller, query::Query};
-
-/// Colour of buttons, in both themes.
-const PRIMARY: &str = "#00B2E3";
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -20,7 +18,7 @@ struct Data {
     #[serde(rename = "endUser")]
     end_user: Option<Value>,
     #[serde(rename = "connectUISettings")]
-    settings: Value,
+    settings: ConnectUi,
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_integrations: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +33,7 @@ struct Data {
 
 /// `GET /connect/session`
 pub(super) async fn get(
-    State(_app): State<App>,
+    State(app): State<App>,
     SessionCaller(session): SessionCaller,
     query: Query,
 ) -> Result<Json<Body>, ApiError> {
@@ -51,11 +49,7 @@ pub(super) async fn get(
     Ok(Json(Body {
         data: Data {
             end_user: parse(&session.end_user),
-            settings: json!({
-                "showWatermark": true,
-                "defaultTheme": "system",
-                "theme": {"light": {"primary": PRIMARY}, "dark": {"primary": PRIMARY}},
-            }),
+            settings: ConnectUi::of(&app.engine, session.environment).await?,
             allowed_integrations: parse(&session.allowed_integrations),
             integrations_config_defaults: defaults.map(|defaults| Value::Object(shown(defaults))),
             is_reconnecting: session.connection.is_some(),

@@ -62,6 +62,9 @@ pub(super) async fn create(
         overrides: common.overrides.map(Value::Object),
         webhook_url_override: common.webhook_url_override,
         connection: Some(connection.pk),
+        manage_connections: common.manage_connections.unwrap_or(false),
+        // A connection that is there has its settings.
+        ask_settings: Some(false),
     };
     let session = sessions::open(
         &app.engine,

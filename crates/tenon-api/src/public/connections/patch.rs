@@ -28,7 +28,7 @@ pub(super) async fn patch(
 }
 
 /// The one parameter of routes that change a connection.
-pub(super) fn integration_of(query: &Query) -> Result<String, ApiError> {
+pub(crate) fn integration_of(query: &Query) -> Result<String, ApiError> {
     let input = query.input();
     let object = input.object();
     let integration = object

@@ -130,6 +130,7 @@ fn checked(
         params,
         authorization_params: serde_json::Map::new(),
         user_scope: None,
+        settings: None,
     })
 }
 

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::{Scene, error_type, finish, message};
 
-fn param(url: &str, name: &str) -> String {
+pub(super) fn param(url: &str, name: &str) -> String {
     let url = Url::parse(url).expect("a URL");
     let found = url.query_pairs().find(|(known, _)| known == name);
     found
@@ -339,6 +339,22 @@ async fn faults_41_a_session_opens_only_what_it_was_made_for() {
             .status(),
         302
     );
+    // An integration of another tenant does not exist for it, under whatever name.
+    let engine = &scene.app.engine;
+    let theirs = tenon_engine::environments::ensure(engine, "theirs").await;
+    let theirs = theirs.expect("another environment").pk;
+    let key = tenon_engine::environments::secret_key(engine, theirs).await;
+    let key = key.expect("keys can be read").expect("it has one");
+    let body = json!({ "unique_key": "elsewhere", "provider": "key" });
+    let made = scene.app.anonymous("POST", "/integrations");
+    let made = made.bearer(key.expose()).json(&body).send().await;
+    assert_eq!(made.status(), 200, "{}", made.text());
+    let page = scene.app.anonymous("GET", &start("elsewhere", "")).send();
+    assert_eq!(error_type(&page.await), "provider_config_err");
+    // Naming more in the query opens nothing.
+    let more = "&allowed_integrations=other&allowed_integrations[]=other";
+    let refused = scene.app.anonymous("GET", &start("other", more)).send();
+    assert_eq!(refused.await.refusal(), "400 integration_not_allowed");
     scene.app.clock.advance(Duration::from_secs(30 * 60 + 1));
     let refused = scene.app.anonymous("GET", &start("crm", "")).send().await;
     assert_eq!(refused.refusal(), "401 unknown_connect_session_token");

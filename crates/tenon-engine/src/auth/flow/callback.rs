@@ -123,7 +123,7 @@ pub async fn finish(engine: &Engine, callback: &Callback) -> Result<(), FlowErro
         connection_id,
         connection_config: pending.connection_config.clone(),
         session,
-        first_metadata: None,
+        first_metadata: pending.settings.clone(),
         ws_client_id: pending.ws_client_id.clone(),
         device_flow: None,
         operation_id: Some(pending.operation_id.clone()),

@@ -127,6 +127,7 @@ impl From<EntranceError> for FlowError {
             | EntranceError::NotAllowed(_) => FlowErrorKind::ProviderConfig,
             EntranceError::WrongMode { .. } => FlowErrorKind::AuthMode,
             EntranceError::InvalidConnection => FlowErrorKind::ConnectionNotFound,
+            EntranceError::Settings(_) => FlowErrorKind::UrlParam,
             EntranceError::Store(_) => FlowErrorKind::Unknown,
         };
         Self::new(kind, error.to_string())

@@ -9,7 +9,11 @@ use tenon_core::{
     auth::AuthMode,
     names::{ConnectSessionPk, EnvironmentPk, IntegrationPk},
 };
-use tenon_store::{SealContext, StoreError, Tx, auth::PendingAuthRow};
+use tenon_store::{
+    SealContext, StoreError, Tx, auth::PendingAuthRow, connect_attempts::AttemptKey,
+};
+
+use super::FlowErrorKind;
 
 use crate::{
     Engine,
@@ -20,6 +24,9 @@ use crate::{
 /// How long a person may take at the provider: password managers, second factors, approvals by somebody else. The
 /// cookie of the flow lives as long.
 pub const TTL: Duration = Duration::from_secs(3600);
+
+/// Why a flow that was purged failed.
+const NOBODY_CAME: &str = "nobody came back from the provider";
 
 /// Flows that are purged in one transaction.
 const PURGED_AT_ONCE: i64 = 200;
@@ -51,6 +58,9 @@ pub(super) struct Pending {
     /// The integration that has a callback URL of its own, if this one has: only there may the browser arrive.
     #[serde(default)]
     pub own_callback: Option<String>,
+    /// What a new connection has as its metadata.
+    #[serde(default)]
+    pub settings: Option<Map<String, Value>>,
 }
 
 /// The end user's own app at the provider.
@@ -139,12 +149,21 @@ pub async fn purge(engine: &Engine) -> Result<usize, StoreError> {
             let expired = tx.take_expired_pending_auth(now, PURGED_AT_ONCE).await?;
             for (lookup, row) in &expired {
                 let pending = open(&tx, lookup, row).await?;
-                let reason = Some("nobody came back from the provider");
+                let reason = Some(NOBODY_CAME);
                 let log = &pending.operation_id;
                 inner
                     .operations
                     .set(&tx, log, OperationState::Timeout, reason)
                     .await?;
+                if let Some(session) = pending.session {
+                    let attempt = AttemptKey {
+                        session,
+                        operation_id: Some(log),
+                    };
+                    let kind = FlowErrorKind::State.as_str();
+                    tx.fail_connect_attempt(attempt, kind, NOBODY_CAME, now)
+                        .await?;
+                }
             }
             Ok(expired.len())
         })

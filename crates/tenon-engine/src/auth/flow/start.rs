@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use tenon_core::{Secret, auth::AuthMode};
 use tenon_providers::{Provider, template};
-use tenon_store::StoreError;
+use tenon_store::{StoreError, connect_attempts::AttemptKey};
 use url::Url;
 
 use super::{
@@ -218,6 +218,7 @@ async fn begin(
         issuer_hosts,
         issuer: issuer(engine, &entrance),
         own_callback,
+        settings: entrance.settings.clone(),
     };
     let cookie = has_cookie.then(|| state.clone());
     let inner = engine.clone();
@@ -239,6 +240,16 @@ async fn begin(
                 )
             };
             pending.operation_id = inner.operations.start(&tx, operation).await?;
+            if let Some(session) = pending.session {
+                let attempt = AttemptKey {
+                    session,
+                    operation_id: Some(&pending.operation_id),
+                };
+                let socket = pending.ws_client_id.as_deref();
+                let (key, id) = (&pending.integration_key, &pending.connection_id);
+                tx.begin_connect_attempt(attempt, socket, key, id, inner.clock.now())
+                    .await?;
+            }
             if let Some(socket) = &pending.ws_client_id {
                 tx.delete_auth_result(socket).await?;
             }

@@ -1,0 +1,34 @@
+//! Settings of syncs that a session asks for while connecting.
+
+use axum::{Json, extract::State};
+use serde_json::{Value, json};
+use tenon_engine::auth::asked::{self, Asked};
+
+use crate::{ApiError, App, UriParams, caller::SessionCaller, query::Query};
+
+/// `GET /connect/settings/{integration}`: nothing where the session does not ask, or connects again.
+pub(super) async fn get(
+    State(app): State<App>,
+    SessionCaller(session): SessionCaller,
+    uri: UriParams,
+    query: Query,
+) -> Result<Json<Value>, ApiError> {
+    query.none()?;
+    let key = uri.integration_key("integration")?;
+    let found = app
+        .engine
+        .reader()
+        .find_integration(session.environment, key)
+        .await?;
+    let integration =
+        found.ok_or_else(|| ApiError::not_found(format!("there is no integration `{key}`")))?;
+    let is_wanted = session.connection.is_none() && asked::is_wanted(&app.engine, &session).await?;
+    let asked = if is_wanted {
+        Asked::of(&app.engine, integration.pk).await?
+    } else {
+        Asked::default()
+    };
+    Ok(Json(json!({
+        "data": { "fields": asked.fields, "skipped": asked.skipped }
+    })))
+}
