@@ -41,7 +41,8 @@ pub struct KeyHolder {
     pub environment_name: String,
     pub environment_uuid: String,
     pub scopes: Vec<String>,
-    key: i64,
+    /// For the audit.
+    pub(crate) key: i64,
     /// Minute of the last stamp: a write per key and minute at most.
     stamped: AtomicI64,
 }

@@ -52,6 +52,8 @@ pub enum ReadBy {
     Function(FunctionPk),
     /// Somebody with the instance key, at the command line.
     Operator,
+    /// Somebody with a token of this trusted issuer, and no key.
+    Issuer(i64),
 }
 
 impl ReadBy {
@@ -60,6 +62,7 @@ impl ReadBy {
             Self::Key(pk) => ("key", pk),
             Self::Function(pk) => ("function", pk.0),
             Self::Operator => ("operator", 0),
+            Self::Issuer(pk) => ("issuer", pk),
         }
     }
 }

@@ -22,6 +22,7 @@ pub(crate) use keys::KeySets;
 use super::refresh::{self, ConnectionWithCredentials, CredentialsError, Refresh, RefreshError};
 use crate::{
     Engine,
+    audit::{self, Door, ReadBy, SecretOf},
     operations::{NewOperation, OperationKind, OperationState},
 };
 use jwt::Unverified;
@@ -30,8 +31,8 @@ use jwt::Unverified;
 #[derive(Clone, Debug)]
 pub struct Exchange {
     pub environment: EnvironmentPk,
-    /// Whether the caller has proved that it is the app; without, only issuers that allow it count.
-    pub is_app: bool,
+    /// The key by which the caller has proved that it is the app; without, only issuers that allow it count.
+    pub key: Option<i64>,
     pub subject_token: Secret,
     /// Key of the integration.
     pub integration: String,
@@ -75,19 +76,24 @@ pub enum ExchangeError {
 
 /// Checks the subject token and hands out the provider's, refreshed first if that is due.
 pub async fn exchange(engine: &Engine, asked: &Exchange) -> Result<Exchanged, ExchangeError> {
-    let user = subject(engine, asked).await?;
+    let (issuer, user) = subject(engine, asked).await?;
     let found = connection(engine, asked, &user).await;
     let outcome = match &found {
         Ok(row) => token(engine, asked, row).await,
         Err(_) => Err(ExchangeError::NotConnected(asked.integration.clone())),
     };
     log(engine, asked, found.as_ref().ok(), &outcome).await?;
-    found?;
+    let row = found?;
+    if outcome.is_ok() {
+        let by = asked.key.map_or(ReadBy::Issuer(issuer), ReadBy::Key);
+        let of = SecretOf::Connection(row.pk);
+        audit::read(engine, asked.environment, Door::Api, by, of);
+    }
     outcome
 }
 
-/// The end user that the token speaks for.
-async fn subject(engine: &Engine, asked: &Exchange) -> Result<String, ExchangeError> {
+/// The issuer that is trusted, and the end user that its token speaks for.
+async fn subject(engine: &Engine, asked: &Exchange) -> Result<(i64, String), ExchangeError> {
     let token = Unverified::parse(asked.subject_token.expose()).map_err(ExchangeError::Subject)?;
     let trusted = engine
         .reader()
@@ -99,7 +105,7 @@ async fn subject(engine: &Engine, asked: &Exchange) -> Result<String, ExchangeEr
             "nobody here trusts its issuer for this audience",
         ));
     };
-    if !asked.is_app && !issuer.public_clients {
+    if asked.key.is_none() && !issuer.public_clients {
         return Err(ExchangeError::NeedsClient);
     }
     token
@@ -108,9 +114,9 @@ async fn subject(engine: &Engine, asked: &Exchange) -> Result<String, ExchangeEr
     let keys = keys::find(engine, &issuer.jwks_url, token.key_id()).await;
     let keys = keys.map_err(ExchangeError::Unavailable)?;
     token.verify(&keys).map_err(ExchangeError::Subject)?;
-    token
-        .claim(&issuer.user_claim)
-        .ok_or(ExchangeError::Subject("it does not name the end user"))
+    let user = token.claim(&issuer.user_claim);
+    let user = user.ok_or(ExchangeError::Subject("it does not name the end user"))?;
+    Ok((issuer.pk, user))
 }
 
 /// The person's connection: the one that is named, or the newest.

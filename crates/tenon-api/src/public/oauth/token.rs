@@ -82,7 +82,7 @@ async fn answer(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Exchanged
     };
     let asked = Exchange {
         environment: client.environment,
-        is_app: client.is_app,
+        key: client.key,
         subject_token: Secret::new(form.text("subject_token")?.to_owned()),
         integration: target.to_owned(),
         connection: form.find("connection_id").map(str::to_owned),
@@ -93,8 +93,8 @@ async fn answer(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Exchanged
 /// Who asks.
 struct Client {
     environment: EnvironmentPk,
-    /// With a secret key; else a program that only knows the public one.
-    is_app: bool,
+    /// The secret key; else it is a program that only knows the public one.
+    key: Option<i64>,
 }
 
 /// Basic, in the body, or as Bearer (RFC 6749, 2.3.1); a public client only names itself.
@@ -117,7 +117,7 @@ async fn client(app: &App, headers: &HeaderMap, form: &Form) -> Result<Client, R
         }
         return Ok(Client {
             environment: holder.environment,
-            is_app: true,
+            key: Some(holder.key),
         });
     }
     let id = form.find("client_id").ok_or_else(Refusal::client)?;
@@ -129,7 +129,7 @@ async fn client(app: &App, headers: &HeaderMap, form: &Form) -> Result<Client, R
     }
     Ok(Client {
         environment: environment.pk,
-        is_app: false,
+        key: None,
     })
 }
 
