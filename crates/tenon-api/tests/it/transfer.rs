@@ -258,6 +258,7 @@ async fn empty() -> TestStore {
 const LEFT: &[&str] = &[
     "attempt",
     "auth_result",
+    "connect_attempt",
     "connect_session",
     "data_key",
     "delivery",

@@ -74,6 +74,7 @@ static PLANS: &[Plan] = &[
             ("egress_hosts", Text),
             ("token_mode", Text),
             ("record_validation", Text),
+            ("connect_ui", Text),
         ],
         key: &["pk"],
         of: "t.pk = $1",
