@@ -4,6 +4,7 @@
 //! operator's own file may add entries or replace ours. [`template`] is the small language inside that data.
 
 mod catalogue;
+mod exchange;
 mod field;
 pub mod lint;
 mod load;
@@ -18,6 +19,10 @@ mod two_step;
 pub mod webhook;
 
 pub use catalogue::{Catalogue, Source};
+pub use exchange::{
+    AnswerCheck, Choice, ClientProof, Companion, ExchangeStep, HookCall, Introspection, Pick,
+    RenewedBy, TokenAnswer, TokenExchange,
+};
 pub use field::{Field, FieldFormat, Fields, VisibleWhen};
 pub use load::LoadError;
 pub use near::nearest;

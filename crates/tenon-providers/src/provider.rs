@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use tenon_core::auth::AuthMode;
 
 use crate::{
-    Assertion, Fields, JwtToken, ProxySettings, Revocation, Signature, TokenResponse, TokenStep,
-    WebhookRouting, proxy::one_or_many,
+    Assertion, Fields, HookCall, Introspection, JwtToken, ProxySettings, Revocation, Signature,
+    TokenExchange, TokenResponse, TokenStep, WebhookRouting, proxy::one_or_many,
 };
 
 /// What an external API needs to be connected and called (auth-and-proxy.md, 9). Texts are templates where the
@@ -135,6 +135,12 @@ pub struct Provider {
     pub refresh_token_params: Option<Map<String, Value>>,
     #[serde(default)]
     pub refresh_token_headers: Option<IndexMap<String, String>>,
+    /// Token requests of the provider's own kind.
+    #[serde(default)]
+    pub token_exchange: Option<TokenExchange>,
+    /// How to learn when a token ends, where its answer does not say.
+    #[serde(default)]
+    pub introspection: Option<Introspection>,
     /// Paths of the token response that are kept in the connection config.
     #[serde(default)]
     pub token_response_metadata: Vec<String>,
@@ -194,6 +200,12 @@ pub struct Provider {
     pub webhook_user_defined_secret: bool,
     #[serde(default, deserialize_with = "one_or_many")]
     pub webhook_allowed_query_params: Vec<String>,
+    /// Calls that complete a new connection.
+    #[serde(default)]
+    pub post_connection: Vec<HookCall>,
+    /// Calls that take a connection back before it is deleted.
+    #[serde(default)]
+    pub pre_connection_deletion: Vec<HookCall>,
     #[serde(default)]
     pub post_connection_script: Option<String>,
     #[serde(default)]

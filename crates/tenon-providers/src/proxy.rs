@@ -4,6 +4,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use crate::AnswerCheck;
+
 /// The `proxy` part of a provider (auth-and-proxy.md, 9 and 10).
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -39,6 +41,9 @@ pub struct Verification {
     /// Body template: an object or a text.
     #[serde(default)]
     pub data: Option<Value>,
+    /// What a good answer says about itself, where its status says nothing.
+    #[serde(default)]
+    pub expect: Option<AnswerCheck>,
 }
 
 fn get() -> String {

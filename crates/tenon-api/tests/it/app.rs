@@ -58,6 +58,8 @@ pub(crate) struct TestApp {
 pub(crate) struct Wishes {
     /// Address of a fake upstream, `http://127.0.0.1:<port>`.
     pub(crate) upstream: Option<String>,
+    /// Entries of our catalogue that it has besides, at the upstream instead of their hosts.
+    pub(crate) ours: Vec<&'static str>,
     /// Its address for the world, where it is not the usual one.
     pub(crate) public_url: Option<String>,
     pub(crate) rate_limit_per_minute: Option<u32>,
@@ -95,6 +97,11 @@ impl TestApp {
         catalogue
             .load_yaml("providers.yaml", &PROVIDERS.replace("$UP", upstream))
             .expect("the providers of tests are well-formed");
+        for name in &wishes.ours {
+            catalogue
+                .load_yaml("ours.yaml", &moved(name, upstream))
+                .expect("our entries are well-formed");
+        }
         let engine = Engine::new(EngineParts {
             store: store.store.clone(),
             catalogue: Arc::new(catalogue),
@@ -236,6 +243,16 @@ impl TestApp {
             .expect("a token is text")
             .to_owned()
     }
+}
+
+/// An entry of our catalogue whose hosts are folders of the upstream: `https://api.acme.test/v1` is `/api.acme.test/v1`.
+fn moved(name: &str, upstream: &str) -> String {
+    let provider = Catalogue::embedded().find(name).expect("it is ours");
+    let mut entry = provider.raw.clone();
+    entry.shift_remove("alias");
+    json!({ name: entry })
+        .to_string()
+        .replace("https://", &format!("{upstream}/"))
 }
 
 async fn test_store() -> TestStore {

@@ -5,10 +5,14 @@ mod aws;
 mod device;
 mod direct;
 mod exchange;
+mod exchanges;
 mod fleet;
 mod flows;
+mod hooks;
+mod installs;
 mod mcp;
 mod mix_up;
+mod modes;
 mod refresh;
 mod socket;
 

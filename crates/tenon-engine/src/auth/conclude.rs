@@ -41,6 +41,8 @@ pub(super) struct Flow {
     /// The device flow that ends with this one.
     pub device_flow: Option<String>,
     pub operation_id: Option<String>,
+    /// Whether the connection still waits for something.
+    pub is_pending: bool,
 }
 
 impl Flow {
@@ -118,10 +120,38 @@ async fn save(
             }
             let saved = connections::save(&tx, &inner, new).await?;
             if !saved.needs_validation {
-                let connected = FlowResult::Connected { is_pending: false };
+                let connected = FlowResult::Connected {
+                    is_pending: flow.is_pending,
+                };
                 tell(&tx, &inner, &flow, connected).await?;
             }
             Ok(saved)
+        })
+        .await
+}
+
+/// Ends a flow that led to a connection which is there already: nothing about it changes.
+pub(super) async fn reuse(
+    engine: &Engine,
+    flow: &Flow,
+    existing: &ConnectionId,
+) -> Result<(), StoreError> {
+    let (inner, flow, id) = (engine.clone(), flow.clone(), existing.clone());
+    engine
+        .store
+        .write(move |tx| async move {
+            if let Some(log) = &flow.operation_id {
+                inner
+                    .operations
+                    .set(&tx, log, OperationState::Success, None)
+                    .await?;
+            }
+            let Some(socket) = &flow.ws_client_id else {
+                return Ok(());
+            };
+            let connected = FlowResult::Connected { is_pending: false };
+            let key = &flow.integration.unique_key;
+            sockets::publish(&tx, &inner, socket, key, id.as_str(), connected).await
         })
         .await
 }

@@ -88,6 +88,10 @@ pub async fn connect(
         let decided = |name: &String| issued.connection_config.contains_key(name);
         flow.connection_config.retain(|name, _| !decided(name));
     }
+    let issued = match issue::complete(party, mode, issued).await {
+        Ok(issued) => issued,
+        Err(failure) => return Err(give_up(engine, &flow, failure).await),
+    };
     Ok(conclude::connect(engine, &flow, &issued).await?)
 }
 
@@ -112,6 +116,7 @@ fn flow(entrance: &Entrance, mode: AuthMode) -> Flow {
         ws_client_id: None,
         device_flow: None,
         operation_id: None,
+        is_pending: false,
     }
 }
 

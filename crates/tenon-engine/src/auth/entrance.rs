@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lc_rs::{constant_time, hmac};
 use serde_json::{Map, Value};
 use tenon_core::{auth::AuthMode, names::ConnectionId};
-use tenon_providers::Provider;
+use tenon_providers::{Provider, webhook::Place};
 use tenon_store::{
     StoreError, connect_sessions::ConnectSessionRow, environments::EnvironmentRow,
     integrations::IntegrationRow,
@@ -122,7 +122,8 @@ impl Visitor {
             Some(given) => self.checked_settings(engine, &integration, given).await?,
             None => None,
         };
-        let entrance = self.overlaid(integration, provider, connection_id);
+        let own = provider_own(engine, &provider);
+        let entrance = self.overlaid(integration, provider, connection_id, &own);
         Ok(Entrance {
             settings,
             ..entrance
@@ -201,11 +202,13 @@ impl Visitor {
         integration: IntegrationRow,
         provider: Arc<Provider>,
         connection_id: ConnectionId,
+        own: &[String],
     ) -> Entrance {
         let defaults = self.defaults();
         let member = |name: &str| defaults.get(name).and_then(Value::as_object).cloned();
         let mut connection_config = self.params;
         connection_config.remove("webhook_url");
+        connection_config.retain(|name, _| !own.contains(name));
         connection_config.extend(member("connection_config").unwrap_or_default());
         let mut authorization_params = self.authorization_params;
         authorization_params.extend(member("authorization_params").unwrap_or_default());
@@ -260,6 +263,26 @@ fn settings_text(problems: &[Problem]) -> String {
         .map(|problem| format!("`{}` {}", problem.path, problem.reason))
         .collect();
     format!("the settings do not fit: {}", list.join("; "))
+}
+
+/// Names that only the provider, the session and this server may say. By some of them webhooks find their connection:
+/// whoever could choose them in a link would get the webhooks of somebody else.
+fn provider_own(engine: &Engine, provider: &Provider) -> Vec<String> {
+    let routing = engine.catalogue.webhook_routing(provider);
+    let places = routing
+        .iter()
+        .flat_map(|routing| &routing.connection.find)
+        .filter_map(|lookup| match &lookup.place {
+            Place::Config(path) => Some(path.clone()),
+            Place::ConnectionId | Place::Metadata(_) => None,
+        });
+    let is_asked = |name: &String| {
+        let field = provider.connection_config.get(name.as_str());
+        field.is_some_and(|field| !field.automated)
+    };
+    let mut own: Vec<String> = places.filter(|name| !is_asked(name)).collect();
+    own.extend(["pending", "pendingLog"].map(str::to_owned));
+    own
 }
 
 /// A connection id of our own making.

@@ -5,6 +5,7 @@
 
 mod callback;
 mod error;
+mod installation;
 mod oauth1;
 mod pending;
 mod start;

@@ -5,7 +5,7 @@ use tenon_store::{StoreError, Tx, connections::ConnectionRow};
 
 use super::{change::ChangeError, save::reference};
 use crate::{
-    Engine,
+    Engine, auth,
     operations::{NewOperation, OperationKind, OperationState},
     revocation::{self, Reason},
     work,
@@ -29,6 +29,7 @@ pub async fn delete(
         .await?;
     let row = found.ok_or_else(unknown)?;
     work::before_connection_deletion(engine, &reference(&row)).await;
+    auth::take_back(engine, &row).await;
     let (inner, row) = (engine.clone(), row);
     let deleted = engine
         .store

@@ -105,6 +105,7 @@ pub async fn save(
         None => ConnectionPk(engine.ids.int()),
     };
     let kept = Kept::of(existing.as_ref())?;
+    let waited = is_waiting(kept.connection_config.as_ref());
     let connection_config = object(new.connection_config).or(kept.connection_config);
     let tags = object(new.tags).or(kept.tags);
     let metadata = object(new.metadata).or(kept.metadata);
@@ -134,28 +135,30 @@ pub async fn save(
         webhook_url_override: webhook_url.as_deref(),
         now,
     };
-    let operation = match existing {
-        Some(_) => AuthOperation::Override,
-        None => AuthOperation::Creation,
-    };
-    match operation {
-        AuthOperation::Creation => tx.insert_connection(&write).await?,
-        AuthOperation::Override | AuthOperation::Refresh => tx.override_connection(&write).await?,
+    match &existing {
+        None => tx.insert_connection(&write).await?,
+        Some(_) => tx.override_connection(&write).await?,
     }
+    // One that only waited has not been announced yet.
+    let operation = match existing {
+        Some(_) if !waited => AuthOperation::Override,
+        Some(_) | None => AuthOperation::Creation,
+    };
+    let is_pending = is_waiting(connection_config.as_ref());
     let connection = tx
         .find_connection_by_pk(pk)
         .await?
         .ok_or(StoreError::Missing {
             statement: "connection that was just stored",
         })?;
-    let needs_validation = work::needs_validation(tx, new.integration).await?;
+    let needs_validation = !is_pending && work::needs_validation(tx, new.integration).await?;
     let operation_id = log(
         tx,
         engine,
         &connection,
         new.operation_id,
         operation,
-        needs_validation,
+        needs_validation || is_pending,
     )
     .await?;
     let saved = SavedConnection {
@@ -165,10 +168,16 @@ pub async fn save(
         needs_validation,
         by_session: new.by_session,
     };
-    if !needs_validation {
+    if !needs_validation && !is_pending {
         follow_up(tx, engine, &saved).await?;
     }
     Ok(saved)
+}
+
+/// Whether a connection waits for something that comes later: nothing follows from it until then.
+fn is_waiting(connection_config: Option<&Value>) -> bool {
+    let pending = connection_config.and_then(|config| config.get("pending"));
+    pending == Some(&Value::Bool(true))
 }
 
 /// Ends what [`save`] began, after its commit: where functions must agree they are asked now. A new connection that

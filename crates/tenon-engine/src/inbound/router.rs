@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     Engine,
+    auth::waiting::{self, WaitingError},
     delivery::{self, DeliveryKind, Outgoing},
     operations::OperationState,
     work::incoming::{Arrived, arrived, subscribes, waiting_group},
@@ -134,12 +135,14 @@ impl Router {
         }
         let mut jobs = Vec::with_capacity(due.len());
         for row in due {
-            match self.plan(&row).await? {
-                Some(plan) => jobs.push(Job {
+            match self.plan(&row).await {
+                Ok(Some(plan)) => jobs.push(Job {
                     row: Arc::new(row),
                     plan: Arc::new(plan),
                 }),
-                None => self.drop_row(row.pk).await?,
+                Ok(None) => self.drop_row(row.pk).await?,
+                Err(WaitingError::Store(error)) => return Err(error),
+                Err(later @ WaitingError::Later(_)) => self.failed(&row, &later).await?,
             }
         }
         let together = self.route(jobs.clone()).await;
@@ -183,18 +186,27 @@ impl Router {
     }
 
     /// Nothing if the integration is gone or its provider has no routing any more.
-    async fn plan(&self, row: &InboundRow) -> Result<Option<Plan>, StoreError> {
+    async fn plan(&self, row: &InboundRow) -> Result<Option<Plan>, WaitingError> {
         let reader = self.engine.reader();
         let Some(integration) = reader.find_integration_by_pk(row.integration).await? else {
             return Ok(None);
         };
         let catalogue = &self.engine.catalogue;
         let provider = catalogue.find(&integration.provider);
-        let routing = provider.and_then(|provider| catalogue.webhook_routing(&provider));
+        let routing = provider
+            .as_ref()
+            .and_then(|provider| catalogue.webhook_routing(provider));
         let request: Option<Request> = serde_json::from_slice(&row.request).ok();
         let Some((routing, request)) = routing.zip(request) else {
             return Ok(None);
         };
+        // What it completes is found by its routing, then.
+        if let Some(provider) = provider.filter(|provider| waiting::is_awaited(provider))
+            && row.place.step == 0
+            && row.place.after == START
+        {
+            waiting::complete(&self.engine, &integration, &provider, &request.body).await?;
+        }
         Ok(Some(Plan::new(&routing, integration, request)))
     }
 
@@ -249,7 +261,11 @@ impl Router {
     }
 
     /// Puts a webhook that cannot be routed off, and in the end away.
-    async fn failed(&self, row: &InboundRow, problem: &StoreError) -> Result<(), StoreError> {
+    async fn failed(
+        &self,
+        row: &InboundRow,
+        problem: &(dyn std::error::Error + Sync),
+    ) -> Result<(), StoreError> {
         let failures = row.failures + 1;
         error!(inbound = row.pk, failures, error = %problem, "a webhook could not be routed");
         let wait = POLL * (1 << failures.clamp(1, 12));

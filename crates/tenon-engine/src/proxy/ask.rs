@@ -59,6 +59,8 @@ pub(super) struct Ask {
     pub(super) keep_headers: Option<bool>,
     /// Hosts that are open besides the provider's own; nothing leaves all open.
     pub(super) hosts: Option<Vec<String>>,
+    /// Headers that win over all others, as templates that see the request itself.
+    pub(super) templates: Vec<(String, String)>,
 }
 
 /// A body that can be sent again, or a stream that cannot.

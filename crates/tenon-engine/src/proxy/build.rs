@@ -78,6 +78,11 @@ pub(super) fn request(
     let context = Context::new(&seen, moment.now, moment.random).with_request(parts);
     let mut headers =
         headers::build(provider, auth, &ask.headers, &context).map_err(ProxyError::Header)?;
+    for (name, template) in &ask.templates {
+        if let Ok(value) = template::render_resolved(template, &context) {
+            headers::put(&mut headers, name, &value).map_err(ProxyError::Header)?;
+        }
+    }
     if let Some(content_type) = &body.content_type
         && !headers.contains_key(header::CONTENT_TYPE)
     {

@@ -161,6 +161,7 @@ fn asked(call: ProxyCall, bounds: &Bounds) -> Result<Asked, ProxyError> {
         decompress: call.decompress,
         keep_headers: call.forward_headers_on_redirect,
         hosts: bounds.hosts.clone(),
+        templates: Vec::new(),
     };
     Ok((ask, call.retry_on, call.retry_header, call.retries))
 }

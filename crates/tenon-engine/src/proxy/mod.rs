@@ -9,6 +9,7 @@ mod build;
 mod call;
 mod exchange;
 mod headers;
+mod hook;
 mod log;
 mod minute;
 mod reply;
@@ -18,8 +19,12 @@ mod sign;
 mod url;
 mod verify;
 
+#[cfg(test)]
+mod every_provider;
+
 pub use ask::{ProxyRequest, ProxyRequestBody, ProxyTarget};
 pub use call::{Bounds, call, call_within, hosts};
+pub use hook::{ask, picked};
 pub use minute::ProxyState;
 pub use reply::ProxyReply;
 pub use send::{ProxyError, send};

@@ -71,6 +71,7 @@ pub async fn send(
         decompress: request.decompress,
         keep_headers: request.forward_headers_on_redirect,
         hosts: None,
+        templates: Vec::new(),
     };
     let response = exchange::run(engine, target, &mut ready, &mut ask, &policy).await?;
     Ok(ProxyReply::of(response, &method))

@@ -290,6 +290,7 @@ mod tests {
             decompress: None,
             keep_headers: None,
             hosts: None,
+            templates: Vec::new(),
         }
     }
 

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::{Map, Value};
-use tenon_core::{auth::CredentialsJson, limits};
+use tenon_core::{
+    auth::{AuthMode, CredentialsJson},
+    limits,
+};
 use tenon_providers::{
     Provider, Verification,
     template::{self, Context},
@@ -13,10 +16,12 @@ use super::{
     ask::{Ask, AskBody},
     auth::Auth,
     build::{self, Moment},
-    headers::put,
     send::ProxyError,
 };
-use crate::Engine;
+use crate::{Engine, auth::issue::holds};
+
+/// Largest answer that is looked at.
+const ANSWER_BYTES: u64 = 1024 * 1024;
 
 /// Credentials that are not stored yet.
 #[derive(Debug)]
@@ -27,6 +32,21 @@ pub struct Candidate<'a> {
     pub integration_config: &'a Map<String, Value>,
     pub client_id: Option<&'a str>,
     pub client_secret: Option<&'a str>,
+}
+
+impl<'a> Candidate<'a> {
+    /// As templates and signatures see it.
+    pub(super) const fn auth(&self, mode: AuthMode) -> Auth<'a> {
+        Auth {
+            mode,
+            credentials: self.credentials,
+            connection_config: self.connection_config,
+            integration_config: self.integration_config,
+            client_id: self.client_id,
+            client_secret: self.client_secret,
+            dpop_key: None,
+        }
+    }
 }
 
 /// The provider did not accept the credentials.
@@ -56,20 +76,18 @@ pub async fn verify(
     let Some(verification) = proxy.and_then(|proxy| proxy.verification.as_ref()) else {
         return Ok(());
     };
-    let auth = Auth {
-        mode: provider.auth_mode,
-        credentials: candidate.credentials,
-        connection_config: candidate.connection_config,
-        integration_config: candidate.integration_config,
-        client_id: candidate.client_id,
-        client_secret: candidate.client_secret,
-        dpop_key: None,
-    };
+    let auth = candidate.auth(provider.auth_mode);
     let mut failure = None;
     for endpoint in &verification.endpoints {
         match attempt(engine, &provider, &auth, verification, endpoint).await {
-            Ok(status) if (200..300).contains(&status) => return Ok(()),
-            Ok(status) => {
+            Ok((status, true)) if (200..300).contains(&status) => return Ok(()),
+            Ok((status, false)) if (200..300).contains(&status) => {
+                failure = Some(VerificationFailed {
+                    reason: "the provider's answer says that they are not right".to_owned(),
+                    status: Some(status),
+                });
+            }
+            Ok((status, _)) => {
                 failure = Some(VerificationFailed {
                     reason: format!("the provider answered {status}"),
                     status: Some(status),
@@ -92,7 +110,7 @@ async fn attempt(
     auth: &Auth<'_>,
     verification: &Verification,
     endpoint: &str,
-) -> Result<u16, ProxyError> {
+) -> Result<(u16, bool), ProxyError> {
     let moment = Moment {
         now: engine.clock.now(),
         random: engine.ids.uuid4(),
@@ -108,7 +126,16 @@ async fn attempt(
         .send(request)
         .await
         .map_err(|source| ProxyError::NoAnswer { method, source })?;
-    Ok(response.status.as_u16())
+    let status = response.status.as_u16();
+    let Some(check) = &verification.expect else {
+        return Ok((status, true));
+    };
+    let body = response.collect(ANSWER_BYTES).await;
+    let answer = body
+        .ok()
+        .and_then(|body| serde_json::from_slice(&body).ok());
+    let is_right = answer.is_some_and(|answer| holds(check, &answer));
+    Ok((status, is_right))
 }
 
 fn ask(
@@ -118,12 +145,6 @@ fn ask(
 ) -> Result<Ask, ProxyError> {
     let method = Method::from_bytes(verification.method.to_ascii_uppercase().as_bytes())
         .map_err(|_| ProxyError::Body(format!("`{}` is not a method", verification.method)))?;
-    let mut headers = HeaderMap::new();
-    for (name, template) in &verification.headers {
-        if let Ok(value) = template::render_resolved(template, context) {
-            put(&mut headers, name, &value).map_err(ProxyError::Header)?;
-        }
-    }
     let body = match &verification.data {
         None => AskBody::Bytes(Bytes::new()),
         Some(Value::String(text)) => AskBody::Bytes(Bytes::from(template::render(text, context))),
@@ -135,11 +156,16 @@ fn ask(
         method,
         endpoint: endpoint.to_owned(),
         params: None,
-        headers,
+        headers: HeaderMap::new(),
         body,
         base_url_override: verification.base_url_override.clone(),
         decompress: None,
         keep_headers: None,
         hosts: None,
+        templates: verification
+            .headers
+            .iter()
+            .map(|(name, template)| (name.clone(), template.clone()))
+            .collect(),
     })
 }

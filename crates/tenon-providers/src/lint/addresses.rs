@@ -22,13 +22,23 @@ const ADDRESSES: [&str; 8] = [
     "proxy.verification.base_url_override",
 ];
 
+/// Lists with addresses in them.
+const LISTS: [(&str, &str); 5] = [
+    ("additional_steps.", ".token_url"),
+    ("token_exchange.", ".url"),
+    ("introspection.", ".url"),
+    ("post_connection.", ".base_url"),
+    ("pre_connection_deletion.", ".base_url"),
+];
+
 pub(super) fn check(report: &mut Report<'_>, provider: &Provider) {
     for (key, text) in texts(provider) {
         let is_address = ADDRESSES.iter().any(|known| {
             key == *known
                 || (key.starts_with(known) && key.as_bytes().get(known.len()) == Some(&b'.'))
-        }) || (key.starts_with("additional_steps.")
-            && key.ends_with(".token_url"));
+        }) || LISTS
+            .iter()
+            .any(|(list, member)| key.starts_with(list) && key.ends_with(member));
         if is_address && !template::is_unclosed(&text) {
             for side in alternatives(&text) {
                 address(report, provider, &key, side);

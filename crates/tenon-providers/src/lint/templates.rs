@@ -25,7 +25,8 @@ pub(super) fn check(report: &mut Report<'_>, provider: &Provider) {
             let Some(name) = path.strip_prefix("connectionConfig.") else {
                 continue;
             };
-            if !scripted && !parameters.contains(name) {
+            let whole = name.split('.').next().unwrap_or_default();
+            if !scripted && !parameters.contains(name) && !parameters.contains(whole) {
                 let near = nearest(name, parameters.iter().copied());
                 let hint = match near {
                     Some(near) => format!("did you mean `${{connectionConfig.{near}}}`?"),
@@ -60,7 +61,15 @@ fn parameters(provider: &Provider) -> BTreeSet<&str> {
         .into_iter()
         .flat_map(|fields| fields.keys())
         .chain(calls);
-    let names = names.map(String::as_str);
+    let learned = provider
+        .post_connection
+        .iter()
+        .flat_map(|call| call.store.keys());
+    let companions = provider
+        .token_exchange
+        .iter()
+        .flat_map(|exchange| exchange.companions.iter().map(|token| &token.into));
+    let names = names.chain(learned).chain(companions).map(String::as_str);
     names
         .chain(answers.into_iter().flatten().map(String::as_str))
         .collect()

@@ -7,8 +7,10 @@ use serde::{
 
 use super::{definition, keys};
 use crate::{
-    Assertion, Field, InBody, JwtToken, Paginate, Provider, ProxySettings, Retry, Revocation,
-    Signature, TokenResponse, TokenStep, Verification, VisibleWhen, WebhookRouting,
+    AnswerCheck, Assertion, Choice, Companion, ExchangeStep, Field, HookCall, InBody,
+    Introspection, JwtToken, Paginate, Provider, ProxySettings, Retry, Revocation, Signature,
+    TokenAnswer, TokenExchange, TokenResponse, TokenStep, Verification, VisibleWhen,
+    WebhookRouting,
 };
 
 /// Asks a type for the names that it reads: a struct tells them to whoever it is read from.
@@ -64,6 +66,14 @@ fn the_schema_names_exactly_the_keys_that_are_read() {
         ("assertion", read::<Assertion>()),
         ("webhook_routing", read::<WebhookRouting>()),
         ("revocation", read::<Revocation>()),
+        ("token_exchange", read::<TokenExchange>()),
+        ("exchange_step", read::<ExchangeStep>()),
+        ("token_answer", read::<TokenAnswer>()),
+        ("answer_check", read::<AnswerCheck>()),
+        ("companion", read::<Companion>()),
+        ("introspection", read::<Introspection>()),
+        ("hook_call", read::<HookCall>()),
+        ("choice", read::<Choice>()),
     ];
     let mut wrong = Vec::new();
     for (name, mut read) in types {

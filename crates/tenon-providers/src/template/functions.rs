@@ -17,6 +17,8 @@ pub(super) const NAMES: &[&str] = &[
     "sha256Hex",
     "sha256Base64",
     "hmacSha1Hex",
+    "hmacSha256Hex",
+    "first",
     "ed25519Sign",
     "fingerprint",
     "awsSigV4",
@@ -41,6 +43,16 @@ pub(super) fn call(name: &str, arguments: &str, context: &Context<'_>) -> Option
                 argument(key)?.as_bytes(),
             );
             Some(hex::encode(hmac::sign(&key, argument(message)?.as_bytes())))
+        }
+        "hmacSha256Hex" => {
+            let (message, key) = parse::message_and_key(arguments)?;
+            let key = hmac::Key::new(hmac::HMAC_SHA256, argument(key)?.as_bytes());
+            Some(hex::encode(hmac::sign(&key, argument(message)?.as_bytes())))
+        }
+        "first" => {
+            let (text, count) = parse::message_and_key(arguments)?;
+            let count = count.parse().ok()?;
+            Some(argument(text)?.chars().take(count).collect())
         }
         "ed25519Sign" => {
             let (message, pem) = parse::message_and_key(arguments)?;

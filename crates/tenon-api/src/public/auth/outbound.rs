@@ -1,20 +1,25 @@
 //! Installations that begin at the provider.
 
-use axum::extract::State;
+use axum::{Json, extract::State};
 use tenon_core::auth::AuthMode;
-use tenon_engine::auth::entrance::EntranceError;
+use tenon_engine::{
+    auth::{entrance::EntranceError, waiting},
+    connections::SettleError,
+};
 
-use super::visitor::{refused, visitor};
+use super::{
+    outcome::Connected,
+    visitor::{refused, visitor},
+};
 use crate::{ApiError, App, ErrorCode, UriParams, caller::FlowCaller, query::Query};
 
-/// `POST /auth/oauth-outbound/{key}`: for providers that say so. Their webhook, which would bring the code, is not
-/// understood yet, so none is connected.
+/// `POST /auth/oauth-outbound/{key}`: for providers that say so. The connection waits for the webhook with the code.
 pub(super) async fn connect(
     State(app): State<App>,
     caller: FlowCaller,
     uri: UriParams,
     query: Query,
-) -> Result<(), ApiError> {
+) -> Result<Json<Connected>, ApiError> {
     let visitor = visitor(caller, &uri, &query)?;
     let entrance = visitor
         .enter(&app.engine, &[AuthMode::OAuth2])
@@ -26,6 +31,12 @@ pub(super) async fn connect(
             mode: AuthMode::OAuth2,
         }));
     }
-    let message = "installations that begin at the provider are not supported yet";
-    Err(ApiError::bad_request(ErrorCode::InvalidAuthMode, message))
+    match waiting::wait(&app.engine, &entrance).await {
+        Ok(saved) => Ok(Json(saved.into())),
+        Err(SettleError::Store(error)) => Err(error.into()),
+        Err(SettleError::Rejected(error)) => Err(ApiError::bad_request(
+            ErrorCode::ConnectionValidationFailed,
+            &error,
+        )),
+    }
 }

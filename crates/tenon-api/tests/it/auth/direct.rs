@@ -291,7 +291,7 @@ async fn oauth1_goes_through_request_and_access_tokens() {
 }
 
 /// A fresh private key the way providers hand it out.
-fn private_key() -> String {
+pub(super) fn private_key() -> String {
     use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
     use base64::{Engine, engine::general_purpose::STANDARD};
     let key = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048)

@@ -92,6 +92,7 @@ async fn ask(engine: &Engine, row: DeviceFlowRow) -> Result<(), StoreError> {
         ws_client_id: None,
         device_flow: Some(row.id.clone()),
         operation_id: Some(waiting.operation_id.clone()),
+        is_pending: false,
     };
     let asked = redeem(engine, &provider, &flow, &waiting.device_code).await;
     match asked.map_err(|failure| Verdict::of(&failure, row.interval_s).ok_or(failure)) {

@@ -6,7 +6,9 @@ use tenon_providers::Provider;
 use url::Url;
 
 use super::{
-    FlowError, FlowErrorKind, oauth1,
+    FlowError, FlowErrorKind,
+    installation::{self, Brought},
+    oauth1,
     pending::{self, Pending, Taken},
 };
 use crate::{
@@ -47,7 +49,7 @@ pub struct Callback {
 }
 
 impl Callback {
-    fn text(&self, name: &str) -> Option<&str> {
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.query
             .get(name)
             .and_then(Value::as_str)
@@ -127,6 +129,7 @@ pub async fn finish(engine: &Engine, callback: &Callback) -> Result<(), FlowErro
         ws_client_id: pending.ws_client_id.clone(),
         device_flow: None,
         operation_id: Some(pending.operation_id.clone()),
+        is_pending: false,
     };
     let outcome = run(engine, callback, &flow, &pending, state, is_expired).await;
     let Err(error) = outcome else { return Ok(()) };
@@ -179,23 +182,47 @@ async fn run(
     if let Some(said) = callback.refusal() {
         return Err(FlowError::new(FlowErrorKind::Callback, said));
     }
+    let said = redirect_metadata(&provider, callback);
+    let mut config = said.clone();
+    config.extend(given(&flow.connection_config, &said));
     let party = Party {
         engine,
         provider: &provider,
         integration: &flow.integration,
-        connection_config: &flow.connection_config,
+        connection_config: &config,
     };
-    let mut issued = obtain(party, callback, pending).await?;
-    issued
-        .connection_config
-        .extend(redirect_metadata(&provider, callback));
-    match conclude::connect(engine, flow, &issued).await {
+    let mut flow = flow.clone();
+    let mut issued = match flow.mode {
+        AuthMode::Custom => {
+            match installation::brought(party, callback, pending, &flow, state).await? {
+                Brought::Credentials(issued) => issued,
+                Brought::Waiting(issued) => {
+                    flow.is_pending = true;
+                    issued
+                }
+                Brought::Existing(id) => return Ok(conclude::reuse(engine, &flow, &id).await?),
+            }
+        }
+        _ => obtain(party, callback, pending, state).await?,
+    };
+    issued.connection_config.extend(said);
+    let issued = issue::complete(party, flow.mode, issued).await?;
+    match conclude::connect(engine, &flow, &issued).await {
         Ok(_) => Ok(()),
         Err(SettleError::Rejected(error)) => {
             Err(FlowError::new(FlowErrorKind::Validation, error.message))
         }
         Err(SettleError::Store(error)) => Err(error.into()),
     }
+}
+
+/// What a person or the session gave; empty texts leave room for what the provider says.
+fn given(config: &Map<String, Value>, said: &Map<String, Value>) -> Map<String, Value> {
+    let kept = config
+        .iter()
+        .filter(|(name, value)| value.as_str() != Some("") || !said.contains_key(*name));
+    kept.map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// A provider that names itself must be the one that this flow went to (RFC 9207): its code is not for another. Where
@@ -243,6 +270,7 @@ async fn obtain(
     party: Party<'_>,
     callback: &Callback,
     pending: &Pending,
+    state: &str,
 ) -> Result<Issued, FlowError> {
     let missing = |name: &str| {
         FlowError::new(
@@ -258,7 +286,7 @@ async fn obtain(
                 .as_deref();
             let name = name.unwrap_or("code");
             let code = callback.text(name).ok_or_else(|| missing(name))?;
-            Ok(exchange(party, pending, code).await?)
+            Ok(exchange(party, pending, code, state).await?)
         }
         AuthMode::OAuth1 => {
             let token = callback
@@ -282,10 +310,11 @@ async fn obtain(
     }
 }
 
-async fn exchange(
+pub(super) async fn exchange(
     party: Party<'_>,
     pending: &Pending,
     code: &str,
+    state: &str,
 ) -> Result<Issued, crate::auth::request::TokenFailure> {
     let own = pending.client.clone().map(Client::from);
     let grant = CodeGrant {
@@ -297,6 +326,7 @@ async fn exchange(
                 .as_ref()
                 .map(|verifier| verifier.expose().as_str()),
         },
+        state,
         client_override: own.as_ref(),
         refresh_token_override: pending
             .refresh_token

@@ -185,7 +185,7 @@ async fn begin(
             oauth2(engine, &entrance, own.as_ref(), &state, &callback_url)?
         }
         AuthMode::OAuth1 => oauth1::begin(engine, &entrance, &state, &callback_url).await?,
-        AuthMode::App => installation(engine, &entrance, &state)?,
+        AuthMode::App | AuthMode::Custom => installation(engine, &entrance, &state)?,
         AuthMode::InstallPlugin => plugin(&entrance, &state)?,
         other => {
             return Err(FlowError::new(
@@ -426,7 +426,14 @@ fn installation(engine: &Engine, entrance: &Entrance, state: &str) -> Result<Way
 
 /// To the page where a person installs the plugin.
 fn plugin(entrance: &Entrance, state: &str) -> Result<Way, FlowError> {
-    let link = entrance.integration.app_link.as_deref().unwrap_or_default();
+    let integration = &entrance.integration;
+    // The public API has no field for it: it comes with the plugin's other settings.
+    let own = integration.secrets.custom.expose().get("app_link");
+    let link = integration
+        .app_link
+        .as_deref()
+        .or(own.and_then(Value::as_str));
+    let link = link.unwrap_or_default();
     let mut url = Url::parse(link).map_err(|_| {
         FlowError::new(
             FlowErrorKind::ProviderConfig,

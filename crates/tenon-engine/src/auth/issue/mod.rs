@@ -6,8 +6,12 @@ mod app;
 pub mod aws;
 mod bill;
 mod client_credentials;
+mod complete;
+pub mod custom;
+mod declared;
 mod jwt;
 mod oauth2;
+mod second;
 mod signature;
 mod two_step;
 mod vars;
@@ -25,6 +29,9 @@ use super::request::TokenFailure;
 use crate::Engine;
 
 pub use app::INSTALLATION;
+pub use complete::complete;
+pub(crate) use custom::USER;
+pub(crate) use declared::holds;
 pub use oauth2::{CodeGrant, exchange, integration_client, redeem};
 pub(crate) use vars::Vars;
 
@@ -59,11 +66,12 @@ impl Issued {
 }
 
 /// Whether credentials of this mode can be obtained again without a person.
-pub fn is_renewable(mode: AuthMode, credentials: &CredentialsJson) -> bool {
+pub fn is_renewable(provider: &Provider, mode: AuthMode, credentials: &CredentialsJson) -> bool {
     match mode {
-        AuthMode::OAuth2 | AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic => credentials
-            .get("refresh_token")
-            .is_some_and(Value::is_string),
+        AuthMode::OAuth2 | AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic => {
+            oauth2::is_renewable(provider, credentials)
+        }
+        AuthMode::Custom => custom::is_renewable(credentials),
         AuthMode::OAuth2ClientCredentials
         | AuthMode::TwoStep
         | AuthMode::Jwt
@@ -75,7 +83,6 @@ pub fn is_renewable(mode: AuthMode, credentials: &CredentialsJson) -> bool {
         | AuthMode::ApiKey
         | AuthMode::Basic
         | AuthMode::Tba
-        | AuthMode::Custom
         | AuthMode::AppStore
         | AuthMode::Tableau
         | AuthMode::InstallPlugin
@@ -127,13 +134,53 @@ pub async fn renew(
     mode: AuthMode,
     stored: &CredentialsJson,
 ) -> Result<Issued, TokenFailure> {
+    let mut issued = complete::renewed(party, obtain_again(party, mode, stored).await?).await?;
+    // What was kept beside the old credentials and has not been renewed with them stays.
+    for (name, value) in stored
+        .get(KEPT)
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        if kept(&issued.credentials, name).is_none() {
+            keep(&mut issued.credentials, name, value.clone());
+        }
+    }
+    Ok(issued)
+}
+
+async fn obtain_again(
+    party: Party<'_>,
+    mode: AuthMode,
+    stored: &CredentialsJson,
+) -> Result<Issued, TokenFailure> {
     match mode {
         AuthMode::OAuth2 | AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic => {
             oauth2::renew(party, stored).await
         }
         AuthMode::TwoStep => two_step::renew(party, stored).await,
+        AuthMode::Custom => custom::renew(party, stored).await,
         other => issue(party, other, stored).await,
     }
+}
+
+/// The member of stored credentials that clients see as a part of the connection config: tokens of other kinds, which must
+/// not stand there in clear.
+pub(crate) const KEPT: &str = "connection_config";
+
+/// Keeps something secret for the connection config.
+pub(crate) fn keep(credentials: &mut CredentialsJson, name: &str, value: Value) {
+    let kept = credentials
+        .entry(KEPT)
+        .or_insert_with(|| Value::Object(Map::new()));
+    if let Some(kept) = kept.as_object_mut() {
+        kept.insert(name.to_owned(), value);
+    }
+}
+
+/// What was kept under a name.
+pub(crate) fn kept<'c>(credentials: &'c CredentialsJson, name: &str) -> Option<&'c Value> {
+    credentials.get(KEPT)?.get(name)
 }
 
 /// A text among JSON members.

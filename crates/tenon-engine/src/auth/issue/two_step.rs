@@ -20,7 +20,8 @@ use crate::auth::{
 };
 
 /// Members that we add to what the person entered.
-const OURS: [&str; 6] = [
+const OURS: [&str; 7] = [
+    super::KEPT,
     "type",
     "token",
     "refresh_token",

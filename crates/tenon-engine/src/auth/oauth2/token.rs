@@ -42,6 +42,12 @@ pub fn code_exchange(
     request(provider, client, params, context)
 }
 
+/// Where tokens are renewed: at an address of its own, if the provider has one.
+pub fn refresh_url(provider: &Provider) -> &str {
+    let own = provider.refresh_url.as_deref();
+    own.or_else(|| provider.token_url()).unwrap_or_default()
+}
+
 /// Builds the request that turns a refresh token into a new token. `grant_type` is ours unless the provider declares
 /// refresh params: a provider's token params say `authorization_code`.
 pub fn refresh(
@@ -61,7 +67,7 @@ pub fn refresh(
             params.extend(fallback);
         }
     }
-    request(provider, client, params, context)
+    request_to(refresh_url(provider), provider, client, params, context)
 }
 
 /// The grant of RFC 8628.

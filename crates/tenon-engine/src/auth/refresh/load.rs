@@ -105,6 +105,10 @@ impl Loaded {
         credentials.remove(issue::INSTALLATION);
         let dpop_key = DpopKey::of(&credentials);
         credentials.remove(dpop::MEMBER);
+        let mut config = self.connection_config()?;
+        if let Some(Value::Object(kept)) = credentials.remove(issue::KEPT) {
+            config.extend(kept);
+        }
         let errors = [
             (ConnectionErrorKind::Auth, &row.auth_error_log_id),
             (ConnectionErrorKind::Sync, &row.sync_error_log_id),
@@ -127,7 +131,7 @@ impl Loaded {
             dpop_key,
             client_id: self.integration.client_id.clone(),
             client_secret: self.integration.secrets.client_secret.clone(),
-            connection_config: parse(row, "connection_config", &row.connection_config)?,
+            connection_config: config,
             metadata: row
                 .metadata
                 .as_deref()

@@ -51,7 +51,11 @@ pub(super) fn is_due(
     forced: bool,
     now: Timestamp,
 ) -> bool {
-    if !issue::is_renewable(mode, credentials) {
+    if !issue::is_renewable(provider, mode, credentials) {
+        return false;
+    }
+    let declared = provider.token_exchange.as_ref();
+    if !forced && declared.is_some_and(|declared| declared.only_when_forced) {
         return false;
     }
     let last_success = row.last_refresh_success;
