@@ -120,7 +120,10 @@ fn chosen<'a>(answer: &'a Value, choice: &Choice, wanted: &str) -> Option<&'a Va
         let member = at(item, &choice.member);
         member.is_some_and(|value| match value {
             Value::String(text) => text == wanted,
-            other => other.to_string() == wanted,
+            other => {
+                let text = other.to_string();
+                text == wanted
+            }
         })
     };
     items.iter().find(is_it).or_else(|| items.first())

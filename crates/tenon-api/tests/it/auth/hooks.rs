@@ -9,6 +9,14 @@ use crate::{TestApp, app::Wishes};
 
 type Answers = Arc<Mutex<Vec<(&'static str, Value)>>>;
 
+/// Provider, what the connect form gave, what the provider's paths answer, and what the connection knows then.
+type Case = (
+    &'static str,
+    &'static str,
+    Vec<(&'static str, Value)>,
+    Value,
+);
+
 /// A server with one of our entries, whose provider answers by path.
 async fn scene(
     provider: &'static str,
@@ -82,7 +90,7 @@ async fn new_connections_know_their_account() {
     };
     let plain = || ("token", token(json!({})));
     let hash = "73d9c2dd4b1a9e2c";
-    let cases: Vec<(&'static str, &str, Vec<(&'static str, Value)>, Value)> = vec![
+    let cases: Vec<Case> = vec![
         (
             "hubspot",
             "",

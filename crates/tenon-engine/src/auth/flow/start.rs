@@ -432,7 +432,7 @@ fn plugin(entrance: &Entrance, state: &str) -> Result<Way, FlowError> {
     let link = integration
         .app_link
         .as_deref()
-        .or(own.and_then(Value::as_str));
+        .or_else(|| own.and_then(Value::as_str));
     let link = link.unwrap_or_default();
     let mut url = Url::parse(link).map_err(|_| {
         FlowError::new(

@@ -1,6 +1,6 @@
 import { createAction } from 'nango';
 import { z } from 'zod';
-import { chunk } from 'lodash'; //~ 23 functions cannot import `lodash`
+import { chunk } from 'lodash'; //~ 23 there is no package `lodash` in node_modules
 
 export default createAction({
     description: 'Renames an item',
