@@ -16,8 +16,9 @@ export function toUser(user: SlackUser): User {
     return {
         id: user.id,
         name: user.real_name || user.profile.display_name || user.name,
-        email: user.profile.email ?? null,
-        avatarUrl: user.profile.image_192 ?? null,
+        // Empty where there is none.
+        email: user.profile.email || null,
+        avatarUrl: user.profile.image_192 || null,
         active: !user.deleted
     };
 }
