@@ -56,6 +56,24 @@ fn echo(request: &Received) -> Scripted {
 }
 
 #[tokio::test]
+async fn a_dry_run_sees_the_link_to_the_next_page() {
+    let next = "</things?page=2>; rel=\"next\"";
+    let upstream =
+        Upstream::start(move |_| Scripted::json(200, &json!([])).header("link", next)).await;
+    let app = open(&upstream).await;
+    let dry = app
+        .proxied("GET", "/things")
+        .header("nango-is-dry-run", "true");
+    assert_eq!(dry.send().await.header("link"), next);
+    let answer = app.proxied("GET", "/things").send().await;
+    assert_eq!(
+        answer.header("link"),
+        "",
+        "apps see what the reference passes on"
+    );
+}
+
+#[tokio::test]
 async fn the_providers_status_is_ours() {
     let upstream = Upstream::start(|request| {
         let status: u16 = request.path().rsplit('/').next().unwrap().parse().unwrap();

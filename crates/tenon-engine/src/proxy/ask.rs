@@ -34,6 +34,8 @@ pub struct ProxyRequest {
     pub base_url_override: Option<String>,
     pub decompress: Option<bool>,
     pub forward_headers_on_redirect: Option<bool>,
+    /// Passes on all headers of an ordinary success, too: a dry run sees what the deployed function will see.
+    pub for_dry_run: bool,
 }
 
 /// The body of such a request.

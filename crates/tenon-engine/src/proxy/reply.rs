@@ -20,11 +20,11 @@ pub struct ProxyReply {
 }
 
 impl ProxyReply {
-    pub(super) fn of(response: EgressResponse, method: &Method) -> Self {
+    pub(super) fn of(response: EgressResponse, method: &Method, for_dry_run: bool) -> Self {
         let status = response.status;
         let headers = if !status.is_success() {
             error_headers(response.headers)
-        } else if is_streamed(&response) {
+        } else if for_dry_run || is_streamed(&response) {
             all_headers(response.headers)
         } else {
             few_headers(&response.headers, status, method)
@@ -117,7 +117,7 @@ mod tests {
             chunked,
             body: ResponseBody::empty(),
         };
-        let reply = ProxyReply::of(response, &Method::GET);
+        let reply = ProxyReply::of(response, &Method::GET, false);
         let mut shown: Vec<String> = reply
             .headers
             .iter()

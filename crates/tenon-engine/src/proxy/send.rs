@@ -53,6 +53,7 @@ pub async fn send(
 ) -> Result<ProxyReply, ProxyError> {
     let mut ready = Ready::load(engine, target).await?;
     let method = request.method.clone();
+    let for_dry_run = request.for_dry_run;
     // What is sent again, or signed, has to be known.
     let is_kept = request.retries > 0 || ready.connection.auth_mode == AuthMode::AwsSigV4;
     let policy = Policy {
@@ -74,7 +75,7 @@ pub async fn send(
         templates: Vec::new(),
     };
     let response = exchange::run(engine, target, &mut ready, &mut ask, &policy).await?;
-    Ok(ProxyReply::of(response, &method))
+    Ok(ProxyReply::of(response, &method, for_dry_run))
 }
 
 /// Keeps a streamed body in memory if it is needed there and not large.

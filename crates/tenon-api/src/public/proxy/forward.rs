@@ -43,6 +43,7 @@ pub(super) async fn forward(
         base_url_override: headers.base_url_override,
         decompress: headers.decompress,
         forward_headers_on_redirect: headers.forward_headers_on_redirect,
+        for_dry_run: headers.for_dry_run,
     };
     let reply = proxy::send(&app.engine, &target, request).await?;
     Ok(answer(reply))

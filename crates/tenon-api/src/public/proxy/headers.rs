@@ -19,6 +19,7 @@ pub(super) struct Headers {
     pub(super) base_url_override: Option<String>,
     pub(super) decompress: Option<bool>,
     pub(super) forward_headers_on_redirect: Option<bool>,
+    pub(super) for_dry_run: bool,
     pub(super) forwarded: HeaderMap,
 }
 
@@ -37,6 +38,7 @@ impl Headers {
             base_url_override: base_url(headers, &mut issues),
             decompress: flag(headers, "decompress", &mut issues),
             forward_headers_on_redirect: flag(headers, "forward-headers-on-redirect", &mut issues),
+            for_dry_run: text(headers, "nango-is-dry-run") == Some("true"),
             forwarded: forwarded(headers),
         };
         if issues.is_empty() {
