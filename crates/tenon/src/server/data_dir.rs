@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use tenon_core::Ids;
 
 /// Makes the directory if it is missing (mode 0700) and returns its absolute path.
-pub(super) fn prepare(path: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn prepare(path: &Path) -> anyhow::Result<PathBuf> {
     if !path.exists() {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);

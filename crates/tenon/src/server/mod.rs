@@ -1,6 +1,6 @@
 //! `tenon dev` and `tenon serve`: builds the rooms, joins them, runs until told to stop.
 
-mod data_dir;
+pub(crate) mod data_dir;
 pub(crate) mod database;
 mod dev_file;
 mod drain;

@@ -14,7 +14,7 @@ use tokio::io::BufReader;
 
 use crate::{
     config::{Config, ServerFlags},
-    server::database,
+    server::{data_dir, database},
     ui,
 };
 
@@ -87,7 +87,8 @@ async fn import(args: &Args) -> anyhow::Result<()> {
         .with_context(|| format!("could not read `{}`", path.display()))?;
     let clock: SharedClock = Arc::new(SystemClock::new());
     let random: SharedRandom = Arc::new(SystemRandom);
-    let store = database::open(&config, &config.data_dir, &clock, &random).await?;
+    let data_dir = data_dir::prepare(&config.data_dir)?;
+    let store = database::open(&config, &data_dir, &clock, &random).await?;
     let imported = transfer::import(&store, BufReader::new(file), &imports).await;
     store.close().await;
     let imported = imported?;
