@@ -3,10 +3,14 @@
 use std::{
     io::{BufRead, BufReader, Write},
     process::{Command, Stdio},
-    time::Instant,
+    sync::mpsc::{RecvTimeoutError, channel},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
+
+/// A suite that says nothing for this long hangs. A build from nothing, which is silent here, takes about ten minutes.
+const SILENCE: Duration = Duration::from_secs(20 * 60);
 
 /// Prints a line.
 #[expect(clippy::print_stdout, reason = "this is the one place that prints")]
@@ -38,7 +42,7 @@ impl Counts {
 }
 
 /// Runs a suite, passes its output through, counts its tests. A suite that ends with an error but counted no failure
-/// counts as one failure: it did not do its work.
+/// counts as one failure: it did not do its work. So does one that hangs; what it was doing is shown, and it is ended.
 pub(crate) fn run_suite(name: &str, command: &mut Command) -> Result<Counts> {
     say(&format!("\n== {name}"));
     let started = Instant::now();
@@ -50,10 +54,28 @@ pub(crate) fn run_suite(name: &str, command: &mut Command) -> Result<Counts> {
         .with_context(|| format!("could not start {command:?}"))?;
     let mut counts = Counts::default();
     let output = child.stdout.take().context("the output was asked for")?;
-    for line in BufReader::new(output).lines() {
-        let line = line?;
-        counts.add(count_line(&line));
-        say(&line);
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines() {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    loop {
+        match lines.recv_timeout(SILENCE) {
+            Ok(line) => {
+                let line = line?;
+                counts.add(count_line(&line));
+                say(&line);
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                complain(&format!("{name}: nothing for {SILENCE:?}; it ran"));
+                end_with_children(child.id())?;
+                break;
+            }
+        }
     }
     let status = child.wait()?;
     if !status.success() && counts.failed == 0 {
@@ -71,6 +93,50 @@ pub(crate) fn run_suite(name: &str, command: &mut Command) -> Result<Counts> {
         started.elapsed()
     ));
     Ok(counts)
+}
+
+/// Shows a process and all below it, then ends them.
+fn end_with_children(root: u32) -> Result<()> {
+    let listing = Command::new("ps")
+        .args(["-eo", "pid=,ppid=,etime=,args="])
+        .output()?;
+    let listing = String::from_utf8_lossy(&listing.stdout);
+    let family = family(root, &listing);
+    for (_, line) in &family {
+        complain(line);
+    }
+    Command::new("kill")
+        .arg("-KILL")
+        .args(family.iter().map(|(pid, _)| pid.to_string()))
+        .status()?;
+    Ok(())
+}
+
+/// The lines of `ps -eo pid=,ppid=,…` of a process and its descendants, children after their parents.
+fn family(root: u32, listing: &str) -> Vec<(u32, &str)> {
+    let rows: Vec<(u32, u32, &str)> = listing
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let pid = words.next()?.parse().ok()?;
+            Some((pid, words.next()?.parse().ok()?, line))
+        })
+        .collect();
+    let mut found: Vec<(u32, &str)> = rows
+        .iter()
+        .filter(|(pid, ..)| *pid == root)
+        .map(|(pid, _, line)| (*pid, *line))
+        .collect();
+    let mut next = 0;
+    while let Some((parent, _)) = found.get(next).copied() {
+        found.extend(
+            rows.iter()
+                .filter(|(_, of, _)| *of == parent)
+                .map(|(pid, _, line)| (*pid, *line)),
+        );
+        next += 1;
+    }
+    found
 }
 
 /// Reads the closing lines of the runners we use: libtest's `test result:` and node's `# pass 3`.
@@ -103,7 +169,14 @@ fn count_line(line: &str) -> Counts {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, count_line};
+    use super::{Counts, count_line, family};
+
+    #[test]
+    fn a_family_is_a_process_and_all_below_it() {
+        let listing = "  1 0 init\n 20 1 cargo test\n 30 20 it\n 31 30 tenon dev\n 40 1 other\n";
+        let pids: Vec<u32> = family(20, listing).iter().map(|(pid, _)| *pid).collect();
+        assert_eq!(pids, [20, 30, 31]);
+    }
 
     #[test]
     fn closing_lines_are_understood() {

@@ -139,6 +139,8 @@ fn node_test(suite: &str, database: &str, binary: &Path, cluster: &Cluster) -> R
     let mut command = Command::new("node");
     command
         .args(["--test", "--test-reporter=tap", "--test-concurrency=1"])
+        // Of a file, in milliseconds: a browser that never answers ends its file, not the run.
+        .arg("--test-timeout=300000")
         .args(files)
         .current_dir(COMPAT)
         .env("TENON_BINARY", binary);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { brotliCompressSync } from 'node:zlib';
-import { HostPage, launchBrowser } from '../lib/browser.mjs';
+import { HostPage, launchBrowser, pressLast } from '../lib/browser.mjs';
 import { Provider, inState, obstacles, openConnectUI, openSession, startServer } from '../lib/connect-page.mjs';
 import { until } from '../lib/server.mjs';
 
@@ -168,7 +168,7 @@ test('people see what they have connected, reconnect it and disconnect it', asyn
     await inner.getByRole('button', { name: 'Finish' }).click();
     await inState(frame, 'connections');
     assert.equal(await frame.locator('.mine').count(), 1);
-    await page.keyboard.press('Escape');
+    pressLast(page, 'Escape');
     await until('the frame to go', async () => (await page.locator('#connect-ui').count()) === 0);
     assert.equal((await server.api('GET', `/connections/${foreign}?provider_config_key=one-key`)).status, 200);
     await finish(page);

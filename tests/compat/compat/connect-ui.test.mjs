@@ -1,7 +1,7 @@
 // The Connect UI in real Chromium: what browsers do to windows and frames, what people do to pages.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { HostPage, launchBrowser } from '../lib/browser.mjs';
+import { HostPage, launchBrowser, pressLast } from '../lib/browser.mjs';
 import { Provider, inState, obstacles, openConnectUI, openSession, startServer } from '../lib/connect-page.mjs';
 import { until } from '../lib/server.mjs';
 
@@ -333,7 +333,7 @@ test('people without a pointer get through, and stay inside', async () => {
     await page.keyboard.type('right-key');
     await page.keyboard.press('Enter');
     await inState(frame, 'success');
-    await page.keyboard.press('Escape');
+    pressLast(page, 'Escape');
     await until('the frame to go', async () => (await page.locator('#connect-ui').count()) === 0);
     assert.equal((await events('connect')).length, 1);
     await finish(page);

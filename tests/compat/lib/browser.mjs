@@ -10,6 +10,11 @@ export async function launchBrowser() {
     return chromium.launch({ executablePath: process.env.TENON_CHROMIUM ?? '/usr/bin/chromium', headless: true, args: quiet });
 }
 
+/** Presses a key that takes away the frame it was meant for: Chromium may never say that such a key arrived, so nobody waits. */
+export function pressLast(page, key) {
+    page.keyboard.press(key).catch(() => {});
+}
+
 const types = { '.js': 'text/javascript', '.mjs': 'text/javascript', '.html': 'text/html', '.map': 'application/json', '.css': 'text/css' };
 
 /** An app's own web server: an empty page, the published packages under /npm/, our client under /sdk/. */
