@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 /// A suite that says nothing for this long hangs. A build from nothing, which is silent here, takes about ten minutes.
 const SILENCE: Duration = Duration::from_secs(20 * 60);
@@ -41,9 +41,33 @@ impl Counts {
     }
 }
 
+/// A name to read, and what runs.
+pub(crate) type Suite = (String, Command);
+
 /// Runs a suite, passes its output through, counts its tests. A suite that ends with an error but counted no failure
 /// counts as one failure: it did not do its work. So does one that hangs; what it was doing is shown, and it is ended.
-pub(crate) fn run_suite(name: &str, command: &mut Command) -> Result<Counts> {
+pub(crate) fn run_suite(suite: Suite) -> Result<Counts> {
+    run(suite, &mut say)
+}
+
+/// Runs a suite beside another one, to the end of both. What it says is kept until then: it is one that mostly waits.
+pub(crate) fn run_beside(waiting: Suite, busy: Suite) -> Result<Counts> {
+    let waiting = std::thread::spawn(move || {
+        let mut lines = Vec::new();
+        let counts = run(waiting, &mut |line| lines.push(line.to_owned()));
+        (counts, lines)
+    });
+    let counts = run_suite(busy);
+    let (beside, lines) = waiting.join().map_err(|_| anyhow!("a suite panicked"))?;
+    for line in lines {
+        say(&line);
+    }
+    let mut counts = counts?;
+    counts.add(beside?);
+    Ok(counts)
+}
+
+fn run((name, mut command): Suite, say: &mut dyn FnMut(&str)) -> Result<Counts> {
     say(&format!("\n== {name}"));
     let started = Instant::now();
     let mut child = command

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     postgres::Cluster,
-    report::{Counts, run_suite, say},
+    report::{Counts, run_beside, run_suite, say},
     tidy, tools,
 };
 
@@ -39,32 +39,30 @@ pub(crate) fn test(chosen: &[&str]) -> Result<()> {
         total.add(clippy()?);
     }
     if wanted("rust") {
-        total.add(run_suite("rust", &mut cargo_test(&cluster))?);
+        total.add(run_suite(("rust".into(), cargo_test(&cluster)))?);
     }
     if wanted("postgres") {
         let mut command = cargo_test(&cluster);
         command
             .args(["--test", "it"])
             .env("TENON_TEST_DATABASE", "postgres");
-        total.add(run_suite(
-            "postgres: tests through the doors, again",
-            &mut command,
-        )?);
+        let name = "postgres: tests through the doors, again";
+        total.add(run_suite((name.into(), command))?);
     }
     if wanted("golden") || wanted("compat") {
         let binary = build_binary()?;
         tools::npm_ci(COMPAT)?;
         for database in ["sqlite", "postgres"] {
-            for suite in ["golden", "compat"]
-                .into_iter()
-                .filter(|suite| wanted(suite))
-            {
-                let name = format!("{suite} on {database}");
-                total.add(run_suite(
-                    &name,
-                    &mut node_test(suite, database, &binary, &cluster)?,
-                )?);
-            }
+            let suite = |name: &str| -> Result<(String, Command)> {
+                let command = node_test(name, database, &binary, &cluster)?;
+                Ok((format!("{name} on {database}"), command))
+            };
+            // The recorded conversation waits for what the reference waited for; it has ports of its own.
+            total.add(match (wanted("golden"), wanted("compat")) {
+                (true, true) => run_beside(suite("golden")?, suite("compat")?)?,
+                (true, false) => run_suite(suite("golden")?)?,
+                (false, _) => run_suite(suite("compat")?)?,
+            });
         }
     }
     drop(cluster);
