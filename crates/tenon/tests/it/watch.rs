@@ -65,6 +65,35 @@ fn every_save_is_deployed() {
 }
 
 #[test]
+fn a_mistake_that_was_undone_is_said_to_be_gone() {
+    let server = FakeServer::start(&[
+        ("/sync/deploy/confirmation", 200, json!({})),
+        ("/sync/deploy", 200, json!([])),
+    ]);
+    let project = Project::new();
+    let mut command = project.tenon(&["watch"]);
+    command
+        .env("NANGO_HOSTPORT", &server.url)
+        .env("NANGO_SECRET_KEY", "k")
+        .stdout(Stdio::piped());
+    let mut watching = Watching(command.spawn().unwrap());
+    let mut lines = BufReader::new(watching.0.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    server.wait_for(2);
+
+    project.write("desk/actions/close-ticket.ts", "export default 1;");
+    lines
+        .find(|line| line.contains("close-ticket.ts"))
+        .expect("the mistake is told");
+    project.write("desk/actions/close-ticket.ts", CLOSE);
+    lines
+        .find(|line| line.contains("No mistakes left"))
+        .expect("its end is told");
+    assert_eq!(server.asked().len(), 2, "nothing was deployed for it");
+}
+
+#[test]
 fn types_are_checked_behind_the_deployment() {
     let server = FakeServer::start(&[
         ("/sync/deploy/confirmation", 200, json!({})),

@@ -23,6 +23,9 @@ use super::server::Target;
 /// Wait before trying a server again that did not take a deployment.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// Said once after a mistake: the code may be what it was before it, and then nothing is deployed.
+const MENDED: &str = "No mistakes left; the server runs this code.";
+
 const HELP: &str = "\
 The first mistake is shown with its line; what runs on the server stays until the code compiles again. A deployment that
 would delete a sync with connections, or a model, is not sent. Types are checked behind each deployment, if the project has
@@ -94,11 +97,14 @@ pub(crate) async fn watch_folder(
     let mut folder = Folder::watch(&root)?;
     let client = Client::new(&target)?;
     let mut deployed: Option<DeployBody> = None;
+    // A mistake was told, and nothing since has said that it is mended.
+    let mut wrong = false;
     loop {
         let mut compiles = true;
         match compile(&root).await {
             Err(error) => {
                 compiles = false;
+                wrong = true;
                 tell(told_error(&error));
             }
             Ok(body) if deployed.as_ref() == Some(&body) => {}
@@ -122,10 +128,16 @@ pub(crate) async fn watch_folder(
                 changed?;
                 continue;
             }
-            wrong = types(&root), if compiles => {
-                if let Some(error) = wrong {
+            complaint = types(&root), if compiles => match complaint {
+                Some(error) => {
+                    wrong = true;
                     tell(told_error(&error));
                 }
+                None if wrong && deployed.is_some() => {
+                    wrong = false;
+                    tell(MENDED.to_owned());
+                }
+                None => {}
             }
         }
         tokio::select! {
