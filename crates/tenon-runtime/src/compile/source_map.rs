@@ -1,8 +1,13 @@
 //! Source maps: from a place in a bundle back to the line that was written.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Value, json};
 use tenon_core::function::RunFailure;
+
+/// Longest name of a source file that is shown: maps come with the bundle, from anywhere.
+const FILE_BYTES: usize = 500;
 
 const DATA_URL: &str = "//# sourceMappingURL=data:application/json;base64,";
 
@@ -69,22 +74,15 @@ impl SourceMap {
         let mapping = before
             .filter(|mapping| mapping.line == line)
             .or_else(|| self.mappings.get(after).copied())?;
+        let file = self.sources.get(mapping.source as usize)?;
+        if file.len() > FILE_BYTES {
+            return None;
+        }
         Some(Place {
-            file: self.sources.get(mapping.source as usize)?.clone(),
+            file: file.clone(),
             line: mapping.source_line + 1,
             column: mapping.source_column + 1,
         })
-    }
-
-    /// Lets the stack of a failed run point at the source.
-    pub fn translate_failure(&self, failure: &mut RunFailure) {
-        let stack = failure.payload.get_mut("stacktrace");
-        let lines = stack.and_then(serde_json::Value::as_array_mut);
-        for line in lines.into_iter().flatten() {
-            if let Some(text) = line.as_str() {
-                *line = self.translate(text).into();
-            }
-        }
     }
 
     /// A line of a stack with its place in the source: `at exec (issues.js:12:3)` becomes `at exec (github/syncs/issues.ts:4:9)`.
@@ -129,6 +127,29 @@ impl SourceMap {
         }
         text
     }
+}
+
+/// A failure whose stack names lines of the source, where the bundle carries its map.
+pub(crate) async fn at_source(mut failure: RunFailure, javascript: Arc<str>) -> RunFailure {
+    // These payloads are the author's and the provider's: a stack in them is not one of ours.
+    let foreign =
+        failure.kind == "action_script_runtime_error" || failure.additional_properties.is_some();
+    let stack = failure.payload["stacktrace"].as_array();
+    if foreign || stack.is_none_or(Vec::is_empty) {
+        return failure;
+    }
+    // A map may have megabytes.
+    let read = tokio::task::spawn_blocking(move || SourceMap::of_bundle(&javascript));
+    if let Ok(Some(map)) = read.await
+        && let Some(lines) = failure.payload["stacktrace"].as_array_mut()
+    {
+        for line in lines {
+            if let Some(text) = line.as_str() {
+                *line = map.translate(text).into();
+            }
+        }
+    }
+    failure
 }
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -238,5 +259,8 @@ mod tests {
         assert_eq!(map().translate(line), "at exec (a.ts:11:3)");
         assert_eq!(map().translate("at native"), "at native");
         assert_eq!(map().locate(4, 21), place("a.ts", 4, 1));
+        let mut long = map();
+        long.sources[0] = "a".repeat(1_000_000);
+        assert_eq!(long.translate(line), line);
     }
 }

@@ -15,6 +15,7 @@ mod process;
 mod seats;
 mod spawn;
 
+use crate::compile::source_map;
 use places::Places;
 
 /// How many workers there may be and how they are started.
@@ -115,11 +116,20 @@ impl FunctionRunner for WorkerPool {
             place = self.places.take(request.environment, request.kind) => place,
             () = request.cancel.raised() => return drive::aborted(),
         };
-        match place {
-            Ok(place) => drive::drive(place, request, host, self.places.options().grace).await,
-            Err(error) => RunOutcome::Crashed {
-                detail: drive::chain(&error),
-            },
+        let place = match place {
+            Ok(place) => place,
+            Err(error) => {
+                return RunOutcome::Crashed {
+                    detail: drive::chain(&error),
+                };
+            }
+        };
+        let javascript = request.bundle.javascript.clone();
+        match drive::drive(place, request, host, self.places.options().grace).await {
+            RunOutcome::Failed(failure) => {
+                RunOutcome::Failed(source_map::at_source(failure, javascript).await)
+            }
+            outcome => outcome,
         }
     }
 

@@ -31,8 +31,6 @@ pub use record::{Recorded, Recording};
 
 use host::ReplayHost;
 
-use crate::compile::source_map::SourceMap;
-
 /// The function that a fixture belongs to.
 #[derive(Clone, Debug)]
 pub struct Replayed {
@@ -100,15 +98,10 @@ pub async fn replay(
                 unknown_requests: seen.unknown_requests,
             }
         }
-        RunOutcome::Failed(mut failure) => {
-            if let Some(map) = SourceMap::of_bundle(&function.bundle.javascript) {
-                map.translate_failure(&mut failure);
-            }
-            Verdict::Failed {
-                failure,
-                unknown_requests: host.seen().unknown_requests,
-            }
-        }
+        RunOutcome::Failed(failure) => Verdict::Failed {
+            failure,
+            unknown_requests: host.seen().unknown_requests,
+        },
         RunOutcome::Crashed { detail } => Verdict::Crashed { detail },
     }
 }

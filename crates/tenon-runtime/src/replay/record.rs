@@ -225,6 +225,19 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_without_body_is_an_empty_text() {
+        let mut recording = Recording::default();
+        let reply = HttpReply {
+            status: 204,
+            ..HttpReply::default()
+        };
+        recording.answered(&call("1", ProxyBody::Empty), &reply);
+        let fixture: Value =
+            serde_json::from_str(&recording.into_text(Recorded::default())).unwrap();
+        assert_eq!(fixture["api"]["post"]["/v1/items"]["response"], "");
+    }
+
+    #[test]
     fn every_model_of_a_sync_stands_in_the_fixture() {
         let mut recording = Recording::default();
         recording.saved("Item", json!({ "id": "1" }));

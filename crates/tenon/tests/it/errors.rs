@@ -211,8 +211,11 @@ fn the_caller_of_an_action_sees_what_it_threw() {
         )
     );
     assert_eq!(stack.len(), 10, "{stack:?}");
+    let line = FAIL.lines().position(|line| line.contains("at the bottom"));
+    let place = format!("(desk/fail.ts:{}:", line.unwrap() + 1);
+    assert!(stack[0].contains(&place), "{stack:?}");
     assert!(
-        stack.iter().all(|line| line.contains("fail.js:")),
+        stack.iter().all(|line| line.contains("(desk/fail.ts:")),
         "{stack:?}"
     );
 

@@ -21,7 +21,7 @@ use tenon_core::{
     limits,
     names::EnvironmentPk,
 };
-use tenon_runtime::{WorkerPool, WorkerPoolOptions, compile::source_map::SourceMap};
+use tenon_runtime::{WorkerPool, WorkerPoolOptions};
 
 use super::{
     compile::{self, CompileProjectError, CompiledFunction, compile_named},
@@ -207,10 +207,7 @@ async fn dryrun(args: &Args) -> anyhow::Result<bool> {
     }
     let output = match outcome {
         RunOutcome::Succeeded { output } => output,
-        RunOutcome::Failed(mut failure) => {
-            let map = SourceMap::of_bundle(&function.bundled.javascript);
-            map.iter()
-                .for_each(|map| map.translate_failure(&mut failure));
+        RunOutcome::Failed(failure) => {
             lines::failed(&failure, args.json);
             return Ok(false);
         }
