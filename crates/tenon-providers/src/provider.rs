@@ -203,9 +203,6 @@ pub struct Provider {
     /// Calls that complete a new connection.
     #[serde(default)]
     pub post_connection: Vec<HookCall>,
-    /// Calls that take a connection back before it is deleted.
-    #[serde(default)]
-    pub pre_connection_deletion: Vec<HookCall>,
     #[serde(default)]
     pub post_connection_script: Option<String>,
     #[serde(default)]

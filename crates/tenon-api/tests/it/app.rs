@@ -41,6 +41,9 @@ pub(crate) const CONNECT_URL: &str = "http://connect.test";
 /// Providers that tests use; `$UP` is the address of a fake upstream.
 const PROVIDERS: &str = include_str!("app/providers.yaml");
 
+/// Where our revocations are.
+const REVOCATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../providers/revocations");
+
 /// A running server with the environment `dev`.
 pub(crate) struct TestApp {
     pub(crate) engine: Engine,
@@ -248,11 +251,18 @@ impl TestApp {
 /// An entry of our catalogue whose hosts are folders of the upstream: `https://api.acme.test/v1` is `/api.acme.test/v1`.
 fn moved(name: &str, upstream: &str) -> String {
     let provider = Catalogue::embedded().find(name).expect("it is ours");
-    let mut entry = provider.raw.clone();
-    entry.shift_remove("alias");
-    json!({ name: entry })
-        .to_string()
-        .replace("https://", &format!("{upstream}/"))
+    let mut file = format!("{name}:\n");
+    for (key, value) in provider.raw.iter().filter(|(key, _)| *key != "alias") {
+        file.push_str(&format!("  {key}: {value}\n"));
+    }
+    let own = format!("{REVOCATIONS}/{name}.yaml");
+    if let Ok(revocation) = std::fs::read_to_string(own) {
+        file.push_str("  revocation:\n");
+        for line in revocation.lines() {
+            file.push_str(&format!("    {line}\n"));
+        }
+    }
+    file.replace("https://", &format!("{upstream}/"))
 }
 
 async fn test_store() -> TestStore {

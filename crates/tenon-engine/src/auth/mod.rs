@@ -20,8 +20,6 @@ pub mod refresher;
 pub mod request;
 pub mod sign;
 pub mod sockets;
-mod take_back;
 pub mod waiting;
 
 pub use refresher::Refresher;
-pub(crate) use take_back::take_back;

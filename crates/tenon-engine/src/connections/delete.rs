@@ -5,14 +5,15 @@ use tenon_store::{StoreError, Tx, connections::ConnectionRow};
 
 use super::{change::ChangeError, save::reference};
 use crate::{
-    Engine, auth,
+    Engine,
     operations::{NewOperation, OperationKind, OperationState},
     revocation::{self, Reason},
     work,
 };
 
 /// Deletes a connection: its `pre-connection-deletion` functions run first, then it, its syncs and its schedules go in
-/// one transaction. Its records follow in the background. No webhook is sent.
+/// one transaction, which also stores what its provider is to be told. Its records follow in the background. No webhook
+/// is sent.
 pub async fn delete(
     engine: &Engine,
     environment: EnvironmentPk,
@@ -29,7 +30,6 @@ pub async fn delete(
         .await?;
     let row = found.ok_or_else(unknown)?;
     work::before_connection_deletion(engine, &reference(&row)).await;
-    auth::take_back(engine, &row).await;
     let (inner, row) = (engine.clone(), row);
     let deleted = engine
         .store

@@ -350,23 +350,17 @@ fn calls(findings: &mut Findings<'_>, provider: &Provider, sample: &Sample) {
             }
         }
     }
-    let hooks = [
-        ("post_connection", &provider.post_connection),
-        ("pre_connection_deletion", &provider.pre_connection_deletion),
-    ];
-    for (what, calls) in hooks {
-        for call in calls {
-            findings.templates(what, call.headers.values(), &context);
-            let Some(endpoint) = &call.endpoint else {
-                continue;
-            };
-            let method = call.method.as_deref().unwrap_or("GET");
-            let mut ask = ask(method, endpoint, call.base_url.as_ref(), call.data.as_ref());
-            findings.request(
-                what,
-                build::request(provider, &auth, &mut ask, MOMENT, &Nonces::default()),
-            );
-        }
+    for call in &provider.post_connection {
+        findings.templates("post_connection", call.headers.values(), &context);
+        let Some(endpoint) = &call.endpoint else {
+            continue;
+        };
+        let method = call.method.as_deref().unwrap_or("GET");
+        let mut ask = ask(method, endpoint, call.base_url.as_ref(), call.data.as_ref());
+        findings.request(
+            "post_connection",
+            build::request(provider, &auth, &mut ask, MOMENT, &Nonces::default()),
+        );
     }
 }
 

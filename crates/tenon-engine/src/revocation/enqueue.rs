@@ -130,11 +130,13 @@ fn plan(
 }
 
 fn tokens(revocation: &Revocation, credentials: &CredentialsJson) -> Vec<Token> {
-    let find = |name: &'static str| {
-        let text = credentials.get(name)?.as_str()?;
-        (!text.is_empty()).then(|| (name, text.to_owned()))
+    let find = |kind: &'static str, member: &str| {
+        let text = credentials.get(member)?.as_str()?;
+        (!text.is_empty()).then(|| (kind, text.to_owned()))
     };
-    let (refresh, access) = (find("refresh_token"), find("access_token"));
+    let refresh = find("refresh_token", "refresh_token");
+    // Client credentials hold the access token as `token`.
+    let access = find("access_token", "access_token").or_else(|| find("access_token", "token"));
     match revocation.token {
         RevokedToken::Either => refresh.or(access).into_iter().collect(),
         RevokedToken::RefreshToken => refresh.into_iter().collect(),
@@ -143,7 +145,8 @@ fn tokens(revocation: &Revocation, credentials: &CredentialsJson) -> Vec<Token> 
     }
 }
 
-/// The OAuth client that the tokens belong to: the connection's own, or the integration's.
+/// The OAuth client that the tokens belong to: the connection's own, among its credentials or instead of the
+/// integration's, or the integration's.
 struct Client {
     id: String,
     secret: String,
@@ -152,7 +155,10 @@ struct Client {
 impl Client {
     fn of(integration: Option<&IntegrationRow>, credentials: &CredentialsJson) -> Self {
         let own = |name: &str| {
-            let text = credentials.get("config_override")?.get(name)?.as_str()?;
+            let instead = credentials
+                .get("config_override")
+                .and_then(|own| own.get(name));
+            let text = instead.or_else(|| credentials.get(name))?.as_str()?;
             Some(text.to_owned())
         };
         let id = integration.and_then(|row| row.client_id.clone());

@@ -23,12 +23,11 @@ const ADDRESSES: [&str; 8] = [
 ];
 
 /// Lists with addresses in them.
-const LISTS: [(&str, &str); 5] = [
+const LISTS: [(&str, &str); 4] = [
     ("additional_steps.", ".token_url"),
     ("token_exchange.", ".url"),
     ("introspection.", ".url"),
     ("post_connection.", ".base_url"),
-    ("pre_connection_deletion.", ".base_url"),
 ];
 
 pub(super) fn check(report: &mut Report<'_>, provider: &Provider) {

@@ -215,7 +215,7 @@ fn objects(entries: &IndexMap<String, Value>) -> IndexMap<String, Map<String, Va
 
 /// The texts of an entry that are templates, with their keys.
 fn texts(provider: &Provider) -> Vec<(String, String)> {
-    const KEYS: [&str; 27] = [
+    const KEYS: [&str; 26] = [
         "authorization_url",
         "authorization_params",
         "device_authorization_url",
@@ -237,7 +237,6 @@ fn texts(provider: &Provider) -> Vec<(String, String)> {
         "token_exchange",
         "introspection",
         "post_connection",
-        "pre_connection_deletion",
         "proxy.base_url",
         "proxy.headers",
         "proxy.query",

@@ -1,8 +1,12 @@
 //! Calls around connections of our entries: what completes them, what proves them, what takes them back.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
+use tenon_engine::revocation::Revoker;
 use tenon_testkit::upstream::{Answer, Received, Upstream};
 
 use crate::{TestApp, app::Wishes};
@@ -17,7 +21,7 @@ type Case = (
     Value,
 );
 
-/// A server with one of our entries, whose provider answers by path.
+/// A server with one of our entries, whose provider answers by path: a body, or a status alone (nothing is 401).
 async fn scene(
     provider: &'static str,
     answers: &[(&'static str, Value)],
@@ -31,6 +35,10 @@ async fn scene(
             .find(|(path, _)| request.target.trim_end_matches('/').ends_with(path));
         match known {
             Some((_, Value::Null)) => Answer::json(401, &json!({})),
+            Some((_, Value::Number(status))) => {
+                let status = status.as_u64().and_then(|status| status.try_into().ok());
+                Answer::json(status.unwrap(), &json!({}))
+            }
             Some((_, answer)) => Answer::json(200, answer),
             None => Answer::json(404, &json!({ "message": "no such page" })),
         }
@@ -406,39 +414,75 @@ async fn credentials_are_proved_where_the_status_says_nothing() {
 
 #[tokio::test]
 async fn providers_hear_that_a_connection_ends() {
-    for (provider, expected) in [
+    let (region, subdomain) = ("params[region]=eu", "params[subdomain]=acme");
+    let cases = [
         (
             "hubspot",
-            "DELETE /api.hubapi.com/oauth/v1/refresh-tokens/r1 Bearer a1",
+            "",
+            "DELETE /api.hubapi.com/oauth/v1/refresh-tokens/r1 - ",
         ),
-        ("intercom", "POST /api.intercom.io/auth/uninstall Bearer a1"),
-        ("linear", "POST /api.linear.app/oauth/revoke Bearer a1"),
-    ] {
+        (
+            "intercom",
+            "",
+            "POST /api.intercom.io/auth/uninstall Bearer a1 ",
+        ),
+        (
+            "intercom",
+            region,
+            "POST /api.eu.intercom.io/auth/uninstall Bearer a1 ",
+        ),
+        ("linear", "", "POST /api.linear.app/oauth/revoke Bearer a1 "),
+        (
+            "onelogin",
+            subdomain,
+            r#"POST /acme.onelogin.com/auth/oauth2/revoke Basic Y2lkOnNlYw== {"access_token":"a1"}"#,
+        ),
+    ];
+    for (provider, params, expected) in cases {
         let token = json!({ "access_token": "a1", "refresh_token": "r1", "token": "a1" });
-        let (app, upstream, _answers) = scene(provider, &[("token", token)]).await;
-        connect(&app, "", &upstream.url("")).await;
+        let (app, upstream, answers) = scene(provider, &[("token", token)]).await;
+        if provider == "onelogin" {
+            connect_client(&app, params).await;
+        } else {
+            connect(&app, params, &upstream.url("")).await;
+        }
         upstream.take();
         let gone = app.delete("/connections/a?provider_config_key=p").await;
-        assert_eq!(
-            gone.json(),
-            json!({ "success": true }),
-            "the provider's 404 stops nobody"
-        );
-        let told = upstream.take();
-        let lines: Vec<String> = told
-            .iter()
-            .map(|request| {
-                format!(
-                    "{} {} {}",
-                    request.method,
-                    request.target,
-                    request.header("authorization").unwrap_or("-")
-                )
-            })
-            .collect();
-        assert!(
-            lines.iter().any(|line| line == expected),
-            "{provider}: {lines:?}"
-        );
+        assert_eq!(gone.json(), json!({ "success": true }), "{provider}");
+        assert_eq!(told(&upstream), "", "{provider}: nothing holds it up");
+
+        *answers.lock().unwrap() = vec![("", json!(503))];
+        let revoker = Revoker::new(app.engine.clone());
+        assert_eq!(revoker.round().await.unwrap(), 1, "{provider}");
+        assert_eq!(told(&upstream), expected, "{provider} is away");
+        *answers.lock().unwrap() = vec![("", json!({}))];
+        app.clock.advance(Duration::from_secs(10));
+        assert_eq!(revoker.round().await.unwrap(), 1, "{provider}");
+        assert_eq!(told(&upstream), expected, "{provider} is back");
+        app.clock.advance(Duration::from_secs(7 * 86_400));
+        assert_eq!(revoker.round().await.unwrap(), 0, "{provider}");
+        assert_eq!(told(&upstream), "", "{provider} knows already");
+        let proof = &app.get("/revocations").await.json()["revocations"];
+        assert_eq!(proof.as_array().unwrap().len(), 1, "{provider}: {proof}");
+        assert_eq!(proof[0]["state"], "revoked", "{provider}");
     }
+}
+
+async fn connect_client(app: &TestApp, params: &str) {
+    let key = &app.environment.public_key;
+    let path = format!("/oauth2/auth/p?public_key={key}&connection_id=a&{params}");
+    let client = json!({ "client_id": "cid", "client_secret": "sec" });
+    let made = app.anonymous("POST", &path).json(&client).send().await;
+    assert_eq!(made.status(), 200, "{}", made.text());
+}
+
+/// The requests since the last look: method, target, authorization and body.
+fn told(upstream: &Upstream) -> String {
+    let requests = upstream.take();
+    let lines = requests.iter().map(|request| {
+        let authorization = request.header("authorization").unwrap_or("-");
+        let (method, target) = (&request.method, &request.target);
+        format!("{method} {target} {authorization} {}", request.text())
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
