@@ -1,5 +1,6 @@
 //! Connect flows and refreshes against a fake provider.
 
+mod attacks;
 mod attempts;
 mod aws;
 mod device;

@@ -327,7 +327,7 @@ async fn any_server_is_asked_for_its_addresses() {
 
 /// FAULTS 42: metadata that points inwards, is too large, is about somebody else, or redirects.
 #[tokio::test]
-async fn documents_of_servers_are_not_believed_blindly() {
+async fn faults_42_documents_of_servers_are_not_believed_blindly() {
     type Change = fn(&Server) -> (&'static str, Answer);
     let cases: [(&str, Change); 8] = [
         ("the guard", |server| {
@@ -400,7 +400,7 @@ async fn documents_of_servers_are_not_believed_blindly() {
 
 /// FAULTS 38: a server that had PKCE and lost it.
 #[tokio::test]
-async fn a_server_that_drops_pkce_is_not_spoken_to_any_more() {
+async fn faults_38_a_server_that_drops_pkce_is_not_spoken_to_any_more() {
     let server = Server::start().await;
     let app = TestApp::start().await;
     integrate(&app, "mcp-any", json!({})).await;

@@ -341,6 +341,10 @@ async fn faults_28_one_refusal_is_a_pause_and_one_webhook() {
     let second = scene.read("alice").await;
     assert_eq!(second.refusal(), "424 invalid_credentials");
     assert_eq!(scene.provider.refresh_requests(), 1, "not during the pause");
+    let path = "/connections/alice/health?provider_config_key=crm";
+    let health = scene.app.get(path).await.json();
+    assert_eq!(health["state"], "failing", "not dead at first");
+    assert!(health["next_attempt_at"].is_string(), "{health}");
     scene.provider.answer_next(refuse("invalid_grant"));
     assert_eq!(
         scene.force("alice").await.status(),
@@ -406,24 +410,33 @@ async fn faults_29_a_busy_provider_takes_nothing_from_a_living_token() {
     }
 }
 
-/// FAULTS 30.
+/// FAULTS 30: a node that has used the old secret until now uses the new one at once.
 #[tokio::test]
-async fn faults_30_a_new_client_secret_counts_at_once() {
+async fn faults_30_a_new_client_secret_counts_at_once_on_every_node() {
     let scene = Scene::start().await;
     scene.expired("alice").await;
-    let other = scene.app.node("other");
+    let nodes = [scene.app.engine.clone(), scene.app.node("other")];
+    let refresh_everywhere = async || {
+        for node in &nodes {
+            scene.app.clock.advance(Duration::from_secs(5));
+            look(&scene, node, Refresh::Always).await.unwrap();
+        }
+    };
+    refresh_everywhere().await;
     let credentials = json!({ "type": "OAUTH2", "client_id": "cid", "client_secret": "rotated", "scopes": "read" });
     let patched = scene
         .app
         .patch("/integrations/crm", json!({ "credentials": credentials }))
         .await;
     assert_eq!(patched.status(), 200, "{}", patched.text());
-    look(&scene, &other, Refresh::IfNeeded).await.unwrap();
-    assert!(
-        scene.provider.token_requests()[0]
-            .text()
-            .contains("client_secret=rotated")
-    );
+    refresh_everywhere().await;
+    let secrets: Vec<bool> = scene
+        .provider
+        .token_requests()
+        .iter()
+        .map(|request| request.text().contains("client_secret=rotated"))
+        .collect();
+    assert_eq!(secrets, [false, false, true, true]);
 }
 
 /// FAULTS 43.

@@ -91,10 +91,13 @@ pub async fn finish(engine: &Engine, callback: &Callback) -> Result<(), FlowErro
             Some(said) => said,
             None => "the provider did not send the `state` of the flow back".to_owned(),
         };
+        tracing::info!("a callback was refused: it has no `state`");
         return Err(FlowError::new(FlowErrorKind::State, message));
     };
     let taken = pending::take(engine, state).await?;
     let Some(taken) = taken else {
+        // It belongs to no connection: this is the only trace of it.
+        tracing::info!("a callback was refused: its `state` is unknown or was used already");
         let message = "this flow is unknown, or it has ended already; please start again";
         return Err(FlowError::new(FlowErrorKind::State, message));
     };
