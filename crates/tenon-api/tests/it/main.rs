@@ -30,6 +30,7 @@ mod operations;
 mod pages;
 mod providers;
 mod proxy;
+mod proxy_guard;
 mod records;
 mod rehearsals;
 mod revocations;

@@ -7,6 +7,7 @@
 
 mod delivery;
 mod egress;
+mod egress_guard;
 mod key_vaults;
 mod node;
 mod records;
