@@ -61,6 +61,24 @@ pub struct Revocation {
     pub gone_when: Option<GoneWhen>,
 }
 
+impl Revocation {
+    /// RFC 7009 with nothing special, at an address that holds no placeholders.
+    pub fn at(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            method: RevocationMethod::default(),
+            token: RevokedToken::default(),
+            client: RevocationClient::default(),
+            body: RevocationBody::default(),
+            params: None,
+            headers: IndexMap::new(),
+            gone: Vec::new(),
+            success: None,
+            gone_when: None,
+        }
+    }
+}
+
 /// Method of a revocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]

@@ -6,7 +6,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { OpenIdServer } from '../lib/oidc.mjs';
+import { OpenIdServer, agree, connect } from '../lib/oidc.mjs';
 import { Server, binary, freePort, until } from '../lib/server.mjs';
 
 let openid, server;
@@ -51,47 +51,6 @@ after(async () => {
     await openid?.stop();
 });
 
-/** A person walks through the provider's pages, following its redirects by hand; returns where they end. */
-async function agree(start, isEnd) {
-    const jar = new Map();
-    let url = start;
-    let form;
-    for (let step = 0; step < 20; step++) {
-        const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ');
-        const options = form ? { method: 'POST', body: new URLSearchParams(form), redirect: 'manual', headers: { cookie } } : { redirect: 'manual', headers: { cookie } };
-        const response = await fetch(url, options);
-        for (const line of response.headers.getSetCookie()) {
-            const [name, value] = line.split(';')[0].split('=');
-            jar.set(name, value);
-        }
-        const location = response.headers.get('location');
-        form = undefined;
-        if (location) {
-            url = new URL(location, url).href;
-            if (isEnd(url)) return url;
-            continue;
-        }
-        const page = await response.text();
-        if (isEnd(url, page)) return url;
-        const action = page.match(/action="([^"]+)"/)?.[1];
-        assert.ok(action, `no form on ${url}: ${page.slice(0, 400)}`);
-        url = new URL(action.replaceAll('&amp;', '&'), url).href;
-        form = Object.fromEntries([...page.matchAll(/<input[^>]*type="hidden"[^>]*>/g)].map(([input]) => [input.match(/name="([^"]+)"/)[1], input.match(/value="([^"]*)"/)?.[1] ?? '']));
-        if (page.includes('name="login"')) Object.assign(form, { login: 'alice', password: 'x' });
-    }
-    throw new Error(`the pages of the provider do not end: ${url}`);
-}
-
-/** A whole flow through the provider's pages; returns the page at the end. */
-async function connect(integration, connectionId) {
-    const query = new URLSearchParams({ public_key: server.environment().public_key, connection_id: connectionId });
-    const start = await fetch(`${server.url}/oauth/connect/${integration}?${query}`, { redirect: 'manual' });
-    assert.equal(start.status, 302, await start.text());
-    const callback = await agree(start.headers.get('location'), (url) => url.startsWith(server.url));
-    const cookie = start.headers.getSetCookie()[0].split(';')[0];
-    return { callback, page: await fetch(callback, { headers: { cookie } }) };
-}
-
 test('a device connects while the person types the code elsewhere; the command line waits', async () => {
     const args = ['connect', 'strict', '--device', '--connection-id', 'tv', '--json', '--url', server.url];
     const command = spawn(binary, args, { env: { ...process.env, NANGO_SECRET_KEY: server.secretKey }, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -114,13 +73,13 @@ test('a device connects while the person types the code elsewhere; the command l
 });
 
 test('the name of the provider comes with the code, and must be the right one', async () => {
-    const { callback, page } = await connect('strict', 'named');
+    const { callback, page } = await connect(server, 'strict', 'named');
     assert.equal(new URL(callback).searchParams.get('iss'), openid.url);
     assert.equal(page.status, 200, await page.text());
 });
 
 test('bound tokens: connect, call, refresh, call; a stolen token is of no use', async () => {
-    const { page } = await connect('bound', 'alice');
+    const { page } = await connect(server, 'bound', 'alice');
     assert.equal(page.status, 200, await page.text());
     const path = '/connections/alice?provider_config_key=bound';
     const connection = await server.ok('GET', path);

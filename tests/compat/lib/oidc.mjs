@@ -1,10 +1,65 @@
 // A strict OpenID server that nobody here wrote: mandatory PKCE, rotating refresh tokens with reuse detection, real 401s.
+import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 
+/** Clients that prove with a key who they are (RFC 7523). */
+function keyedClients(callback, keys) {
+    const common = { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys }, application_type: 'native' };
+    return [
+        { client_id: 'keyed', redirect_uris: [callback], grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_signing_alg: 'ES256', ...common },
+        { client_id: 'keyed-machine', redirect_uris: [], response_types: [], grant_types: ['client_credentials'], token_endpoint_auth_signing_alg: 'RS256', ...common },
+    ];
+}
+
+/** A person walks through the pages of the server, following its redirects by hand; returns where they end. */
+export async function agree(start, isEnd) {
+    const jar = new Map();
+    let url = start;
+    let form;
+    for (let step = 0; step < 20; step++) {
+        const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ');
+        const options = form ? { method: 'POST', body: new URLSearchParams(form), redirect: 'manual', headers: { cookie } } : { redirect: 'manual', headers: { cookie } };
+        const response = await fetch(url, options);
+        for (const line of response.headers.getSetCookie()) {
+            const [name, value] = line.split(';')[0].split('=');
+            jar.set(name, value);
+        }
+        const location = response.headers.get('location');
+        form = undefined;
+        if (location) {
+            url = new URL(location, url).href;
+            if (isEnd(url)) return url;
+            continue;
+        }
+        const page = await response.text();
+        if (isEnd(url, page)) return url;
+        const action = page.match(/action="([^"]+)"/)?.[1];
+        assert.ok(action, `no form on ${url}: ${page.slice(0, 400)}`);
+        url = new URL(action.replaceAll('&amp;', '&'), url).href;
+        form = Object.fromEntries([...page.matchAll(/<input[^>]*type="hidden"[^>]*>/g)].map(([input]) => [input.match(/name="([^"]+)"/)[1], input.match(/value="([^"]*)"/)?.[1] ?? '']));
+        if (page.includes('name="login"')) Object.assign(form, { login: 'alice', password: 'x' });
+    }
+    throw new Error(`the pages of the provider do not end: ${url}`);
+}
+
+/** A whole flow through the pages of the server; `query` goes with the start. Returns where it came back, and the page at the end. */
+export async function connect(server, integration, connectionId, query = {}) {
+    const search = new URLSearchParams({ public_key: server.environment().public_key, connection_id: connectionId, ...query });
+    const start = await fetch(`${server.url}/oauth/connect/${integration}?${search}`, { redirect: 'manual' });
+    assert.equal(start.status, 302, await start.text());
+    const callback = await agree(start.headers.get('location'), (url) => url.startsWith(server.url));
+    const cookie = start.headers.getSetCookie()[0].split(';')[0];
+    return { callback, page: await fetch(callback, { headers: { cookie } }) };
+}
+
 export class OpenIdServer {
-    /** `beyond`: with devices and with tokens that are bound to keys. @param {{callback: string, accessTokenSeconds?: number, beyond?: boolean}} options */
-    static async start({ callback, accessTokenSeconds = 3600, beyond = false }) {
+    /**
+     * `beyond`: with devices, with tokens that are bound to keys or to one resource, and open to clients that register themselves.
+     * `keys`: public keys of the clients `keyed` and `keyed-machine`, which have no secrets.
+     * @param {{callback: string, accessTokenSeconds?: number, beyond?: boolean, keys?: object[]}} options
+     */
+    static async start({ callback, accessTokenSeconds = 3600, beyond = false, keys = [] }) {
         const server = new OpenIdServer();
         server.clientId = 'app';
         server.clientSecret = 'app-secret-0123456789-0123456789';
@@ -30,6 +85,7 @@ export class OpenIdServer {
                     grant_types: ['client_credentials'],
                     token_endpoint_auth_method: 'client_secret_post',
                 },
+                ...(keys.length ? keyedClients(callback, keys) : []),
             ],
             pkce: { required: () => true },
             rotateRefreshToken: true,
@@ -42,6 +98,13 @@ export class OpenIdServer {
                 revocation: { enabled: true },
                 ...(beyond && {
                     deviceFlow: { enabled: true },
+                    registration: { enabled: true },
+                    resourceIndicators: {
+                        enabled: true,
+                        defaultResource: async () => undefined,
+                        useGrantedResource: async () => true,
+                        getResourceServerInfo: async (_context, resource) => ({ audience: resource, scope: 'read write', accessTokenFormat: 'opaque' }),
+                    },
                     dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => true },
                 }),
             },
@@ -49,13 +112,19 @@ export class OpenIdServer {
             cookies: { keys: ['tenon-compat'] },
         });
         server.nonces = 0;
+        server.registered = 0;
+        server.provider.on('registration_create.success', () => (server.registered += 1));
         server.provider.on('grant.error', (_context, error) => (server.nonces += error.error === 'use_dpop_nonce' ? 1 : 0));
         server.provider.on('grant.success', (context) => server.tokenRequests.push({ type: context.oidc.params.grant_type, ok: true }));
         server.provider.on('grant.error', (context, error) => server.tokenRequests.push({ type: context.oidc.params?.grant_type, ok: false, error: error.error }));
         const callbackOf = server.provider.callback();
         server.http.on('request', async (request, response) => {
             // The protected API of this provider: 200 with a live token, a real 401 otherwise.
-            if (request.url.startsWith('/api/')) return server.answerApi(request, response);
+            if (request.url.startsWith('/api/') || request.url === '/mcp') return server.answerApi(request, response);
+            if (request.url === '/.well-known/oauth-protected-resource/mcp') {
+                const about = { resource: `${server.url}/mcp`, authorization_servers: [server.url], scopes_supported: ['read', 'write'] };
+                return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(about));
+            }
             if (server.beforeTokenAnswer && request.url.startsWith('/token')) server.holdAnswer(response);
             return callbackOf(request, response);
         });
@@ -83,8 +152,11 @@ export class OpenIdServer {
 
     async answerApi(request, response) {
         const token = (request.headers.authorization ?? '').replace(/^Bearer /, '');
-        const found = token && (await this.provider.AccessToken.find(token));
-        if (!found || found.isExpired) {
+        const { AccessToken, ClientCredentials } = this.provider;
+        const found = token && ((await AccessToken.find(token)) ?? (await ClientCredentials.find(token)));
+        // A token is good for the resource that it was asked for, and only there (RFC 8707).
+        const meant = request.url === '/mcp' ? `${this.url}/mcp` : undefined;
+        if (!found || found.isExpired || found.aud !== meant) {
             response.writeHead(401, { 'www-authenticate': 'Bearer error="invalid_token"', 'content-type': 'application/json' });
             return response.end('{"error":"invalid_token"}');
         }

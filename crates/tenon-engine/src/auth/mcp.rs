@@ -12,4 +12,5 @@ mod server;
 
 pub(crate) use prepare::at_provider;
 pub(super) use prepare::{known, prepare};
+pub(crate) use server::revocation;
 pub(super) use server::served;

@@ -5,7 +5,6 @@ mod attempt;
 mod flights;
 mod health;
 mod lanes;
-mod learn;
 mod load;
 mod remembered;
 mod rules;

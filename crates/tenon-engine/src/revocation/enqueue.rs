@@ -5,7 +5,8 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use tenon_core::auth::{AuthMode, CredentialsJson};
 use tenon_providers::{
-    Revocation, RevocationBody, RevocationClient, RevocationMethod, RevokedToken,
+    Provider, Revocation, RevocationBody, RevocationClient, RevocationMethod, RevokedToken,
+    TokenRequestAuthMethod,
     template::{self, Context, Scope},
 };
 use tenon_store::{
@@ -13,8 +14,8 @@ use tenon_store::{
     revocations::NewRevocation,
 };
 
-use super::Prepared;
-use crate::Engine;
+use super::{Prepared, Proof};
+use crate::{Engine, auth::mcp};
 
 /// Characters of a token's fingerprint: enough to tell tokens apart, and nothing to guess with.
 const FINGERPRINT_CHARS: usize = 16;
@@ -110,20 +111,21 @@ fn plan(
     let Some(provider) = engine.catalogue.find(&connection.provider) else {
         return none("the provider is not in the catalogue any more");
     };
-    let Some(revocation) = engine.catalogue.revocation(&provider) else {
+    let config: Map<String, Value> =
+        serde_json::from_str(&connection.connection_config).unwrap_or_default();
+    let named = || mcp::revocation(engine, &provider, &config);
+    let Some(revocation) = engine.catalogue.revocation(&provider).or_else(named) else {
         return none("this provider is not known to take revocations");
     };
     let tokens = tokens(&revocation, credentials);
     if tokens.is_empty() {
         return none("these credentials hold no token that could be revoked");
     }
-    let config: Map<String, Value> =
-        serde_json::from_str(&connection.connection_config).unwrap_or_default();
-    let client = Client::of(integration, credentials);
+    let client = Client::of(&provider, integration, credentials);
     tokens
         .into_iter()
         .map(|token| {
-            let prepared = prepare(engine, &revocation, &config, &client, &token);
+            let prepared = prepare(engine, (&provider, &revocation), &config, &client, &token);
             (Some(token), prepared)
         })
         .collect()
@@ -149,11 +151,17 @@ fn tokens(revocation: &Revocation, credentials: &CredentialsJson) -> Vec<Token> 
 /// integration's, or the integration's.
 struct Client {
     id: String,
+    /// A private key where the provider takes no secrets.
     secret: String,
+    proves: bool,
 }
 
 impl Client {
-    fn of(integration: Option<&IntegrationRow>, credentials: &CredentialsJson) -> Self {
+    fn of(
+        provider: &Provider,
+        integration: Option<&IntegrationRow>,
+        credentials: &CredentialsJson,
+    ) -> Self {
         let own = |name: &str| {
             let instead = credentials
                 .get("config_override")
@@ -163,18 +171,36 @@ impl Client {
         };
         let id = integration.and_then(|row| row.client_id.clone());
         let secret = integration.and_then(|row| row.secrets.client_secret.clone());
+        let proves =
+            provider.token_request_auth_method == Some(TokenRequestAuthMethod::PrivateKeyJwt);
+        let key = if proves {
+            own("client_private_key")
+        } else {
+            None
+        };
         Self {
             id: own("client_id").or(id).unwrap_or_default(),
-            secret: own("client_secret")
+            secret: key
+                .or_else(|| own("client_secret"))
                 .or_else(|| secret.map(tenon_core::Secret::into_exposed))
                 .unwrap_or_default(),
+            proves,
         }
+    }
+
+    /// What the request says of the client besides its id, where that is a proof.
+    fn proof(&self, provider: &Provider, context: &Context<'_>) -> Option<Proof> {
+        self.proves.then(|| Proof {
+            client_id: self.id.clone(),
+            key: self.secret.clone(),
+            audience: template::render(provider.token_url().unwrap_or_default(), context),
+        })
     }
 }
 
 fn prepare(
     engine: &Engine,
-    revocation: &Revocation,
+    (provider, revocation): (&Provider, &Revocation),
     config: &Map<String, Value>,
     client: &Client,
     (kind, token): &Token,
@@ -207,9 +233,13 @@ fn prepare(
             ("token_type_hint".to_owned(), (*kind).into()),
         ]),
     };
+    let mut proof = None;
     if revocation.client == RevocationClient::Body {
         params.insert("client_id".to_owned(), client.id.as_str().into());
-        params.insert("client_secret".to_owned(), client.secret.as_str().into());
+        proof = client.proof(provider, &context);
+        if proof.is_none() && !client.secret.is_empty() {
+            params.insert("client_secret".to_owned(), client.secret.as_str().into());
+        }
     }
     let body = match revocation.body {
         RevocationBody::None => None,
@@ -230,6 +260,7 @@ fn prepare(
         url: url.into(),
         headers,
         body,
+        proof,
     })
 }
 
@@ -237,7 +268,8 @@ fn content_type(value: &str) -> (String, String) {
     ("content-type".to_owned(), value.to_owned())
 }
 
-fn form(params: &Map<String, Value>) -> String {
+/// Names and values as an HTML form has them.
+pub(super) fn form(params: &Map<String, Value>) -> String {
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in params {
         let text = value

@@ -15,10 +15,21 @@ pub use revoker::Revoker;
 use serde::{Deserialize, Serialize};
 
 /// A request that is ready to be sent.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Prepared {
     method: String,
     url: String,
     headers: Vec<(String, String)>,
     body: Option<String>,
+    #[serde(default)]
+    proof: Option<Proof>,
+}
+
+/// A client that shows a key, not a secret: what it signs does not last as long as a revocation may have to wait, so it is
+/// added to the form when that is sent.
+#[derive(Serialize, Deserialize)]
+struct Proof {
+    client_id: String,
+    key: String,
+    audience: String,
 }

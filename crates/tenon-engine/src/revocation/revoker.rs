@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use http::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tenon_core::{Timestamp, function::Cancel};
 use tenon_providers::Revocation;
 use tenon_store::{
@@ -13,9 +13,10 @@ use tenon_store::{
 };
 use tracing::warn;
 
-use super::Prepared;
+use super::{Prepared, Proof, enqueue::form};
 use crate::{
     Engine,
+    auth::oauth2::assertion::Assertion,
     egress::{EgressOptions, EgressRequest},
 };
 
@@ -115,6 +116,20 @@ impl Revoker {
             .await
     }
 
+    fn proven(&self, proof: &Proof) -> Result<String, (String, bool)> {
+        let assertion = Assertion {
+            client_id: &proof.client_id,
+            key: &proof.key,
+            audience: &proof.audience,
+            now: self.engine.clock.now(),
+            id: self.engine.ids.uuid4(),
+        };
+        let mut params = Map::new();
+        let added = assertion.add_to(&mut params);
+        added.map_err(|failure| (failure.reason, false))?;
+        Ok(form(&params))
+    }
+
     /// Status and body, or why there is none and whether another try may help.
     async fn send(&self, prepared: Prepared) -> Result<(StatusCode, Value), (String, bool)> {
         let never = |what: &str| (what.to_owned(), false);
@@ -134,7 +149,10 @@ impl Revoker {
                 .header(name, value)
                 .map_err(|_| never("a header makes no sense"))?;
         }
-        if let Some(body) = prepared.body {
+        if let Some(mut body) = prepared.body {
+            if let Some(proof) = &prepared.proof {
+                body = format!("{body}&{}", self.proven(proof)?);
+            }
             request = request.body(body);
         }
         let sent = self.engine.egress.send(request).await;

@@ -88,10 +88,8 @@ pub(super) async fn import(
         }
         given => given,
     };
-    let saved = connections::import(
+    let saved = connections::store(
         &app.engine,
-        &integration,
-        &provider,
         NewConnection {
             environment: caller.environment,
             integration: integration.pk,

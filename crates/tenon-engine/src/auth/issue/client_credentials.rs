@@ -2,27 +2,21 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tenon_core::{Secret, Timestamp, auth::CredentialsJson};
 use tenon_providers::{BodyFormat, Provider, TokenRequestAuthMethod, template};
 
 use super::{Issued, Party, Vars, need, text};
 use crate::{
     auth::{
-        oauth2::{authorize, token},
+        oauth2::{assertion::Assertion, authorize, token},
         request::{self, TokenFailure, TokenRequest, form},
-        sign::{jwt, key},
     },
     egress::ClientIdentity,
 };
 
 /// Lifetime of a token whose provider does not say.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(55 * 60);
-
-/// Lifetime of a client assertion.
-const ASSERTION_LIFETIME: Duration = Duration::from_secs(300);
-
-const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Asks for a token. `given` is what the person entered, or what is stored.
 pub(super) async fn issue(
@@ -126,9 +120,14 @@ fn request(
             params.insert("password".to_owned(), secret.into());
         }
         Some(TokenRequestAuthMethod::PrivateKeyJwt) => {
-            let assertion = assertion(party, given, request.url.as_str(), vars.now)?;
-            params.insert("client_assertion_type".to_owned(), JWT_BEARER.into());
-            params.insert("client_assertion".to_owned(), assertion.into());
+            let assertion = Assertion {
+                client_id: need(given, "client_id")?,
+                key: need(given, "client_private_key")?,
+                audience: request.url.as_str(),
+                now: vars.now,
+                id: party.engine.ids.uuid4(),
+            };
+            assertion.add_to(&mut params)?;
         }
     }
     params.extend(vars.fill(&provider.token_params));
@@ -175,33 +174,4 @@ fn identity(given: &Map<String, Value>) -> Option<ClientIdentity> {
         certificate: text(given, "client_certificate")?.to_owned(),
         key: Secret::new(text(given, "client_private_key")?.to_owned()),
     })
-}
-
-fn assertion(
-    party: &Party<'_>,
-    given: &Map<String, Value>,
-    audience: &str,
-    now: Timestamp,
-) -> Result<String, TokenFailure> {
-    let unusable = |reason: String| TokenFailure::ours("invalid_private_key", reason);
-    let client_id = need(given, "client_id")?;
-    let jwk: Value = serde_json::from_str(need(given, "client_private_key")?)
-        .map_err(|_| unusable("the private key is not a JSON Web Key".to_owned()))?;
-    let key = key::rsa_from_jwk(&jwk).map_err(|error| unusable(error.to_string()))?;
-    let mut header = Map::new();
-    header.insert("alg".to_owned(), "RS256".into());
-    header.insert("typ".to_owned(), "JWT".into());
-    if let Some(kid) = jwk.get("kid") {
-        header.insert("kid".to_owned(), kid.clone());
-    }
-    let payload = json!({
-        "iss": client_id,
-        "sub": client_id,
-        "aud": audience,
-        "iat": now.secs(),
-        "exp": now.plus(ASSERTION_LIFETIME).secs(),
-        "jti": party.engine.ids.uuid4().to_string(),
-    });
-    let payload = payload.as_object().cloned().unwrap_or_default();
-    jwt::sign_rs256(&header, &payload, &key).map_err(|error| unusable(error.to_string()))
 }

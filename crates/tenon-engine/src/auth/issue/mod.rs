@@ -29,8 +29,7 @@ use super::request::TokenFailure;
 use crate::Engine;
 
 pub use app::INSTALLATION;
-pub(super) use complete::{ask_about, is_unknown};
-pub use complete::{asks_about, complete, imported};
+pub use complete::complete;
 pub(crate) use custom::USER;
 pub(crate) use declared::holds;
 pub use oauth2::{CodeGrant, exchange, integration_client, redeem};

@@ -1,13 +1,18 @@
 //! What a server says about itself, and the provider that follows from it.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use tenon_core::auth::AuthMode;
-use tenon_providers::{AuthorizationMethod, Provider, TokenUrl};
+use tenon_providers::{AuthorizationMethod, Provider, Revocation, TokenUrl};
 use url::{Host, Url};
 
-use crate::auth::{
-    issue::{Party, text},
-    request::TokenFailure,
+use crate::{
+    Engine,
+    auth::{
+        issue::{Party, text},
+        request::TokenFailure,
+    },
 };
 
 /// Where a connection keeps what its server said.
@@ -148,6 +153,23 @@ pub(in crate::auth) fn served(party: &Party<'_>) -> Result<Option<Provider>, Tok
     let server = Server::of(&metadata, rule).map_err(unusable)?;
     let resource = text(config, RESOURCE).unwrap_or_default();
     Ok(Some(provider(party.provider, &server, resource)))
+}
+
+/// How tokens of a connection are revoked where its server names an address for that (RFC 8414, 2).
+pub(crate) fn revocation(
+    engine: &Engine,
+    provider: &Provider,
+    config: &Map<String, Value>,
+) -> Option<Arc<Revocation>> {
+    if provider.auth_mode != AuthMode::McpOAuth2Generic {
+        return None;
+    }
+    let metadata: Map<String, Value> = serde_json::from_str(text(config, METADATA)?).ok()?;
+    let rule = UrlRule {
+        loopback: engine.egress.opens_loopback(),
+    };
+    let url = rule.check(text(&metadata, "revocation_endpoint")?).ok()?;
+    Some(Arc::new(Revocation::at(url.as_str())))
 }
 
 /// The entry of the catalogue with the addresses of this server.

@@ -1,5 +1,6 @@
 //! OAuth 2.0 towards providers: the authorization URL, token requests and what comes back.
 
+pub mod assertion;
 pub mod authorize;
 pub mod expiry;
 pub mod pkce;
@@ -9,6 +10,6 @@ pub mod token;
 #[derive(Clone, Debug)]
 pub struct Client {
     pub id: String,
-    /// Public clients have none.
+    /// Public clients have none. Where a provider asks for `private_key_jwt` it is the private key.
     pub secret: Option<tenon_core::Secret>,
 }

@@ -8,9 +8,9 @@ use tenon_providers::{
     AuthorizationMethod, BodyFormat, DeviceAuthorizationMethod, Provider, TokenRequestAuthMethod,
     template::{self, Context},
 };
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
-use super::{Client, expiry};
+use super::{Client, assertion::Assertion, expiry};
 use crate::auth::request::{TokenFailure, TokenRequest, error_of};
 
 /// Who we say we are.
@@ -129,9 +129,7 @@ fn request_to(
     mut params: Map<String, Value>,
     context: &Context<'_>,
 ) -> Result<TokenRequest, TokenFailure> {
-    let url = template::render_url(template, context)
-        .map_err(|error| TokenFailure::ours("token_url", format!("the token URL has {error}")))?;
-    let mut request = TokenRequest::post(url);
+    let mut request = TokenRequest::post(render_token_url(template, context)?);
     for (name, value) in &provider.token_headers {
         request = request.header(name, template::render(value, context));
     }
@@ -142,7 +140,8 @@ fn request_to(
         .secret
         .as_ref()
         .map(|secret| secret.expose().as_str());
-    if provider.authorization_method == AuthorizationMethod::Header {
+    let proves = provider.token_request_auth_method == Some(TokenRequestAuthMethod::PrivateKeyJwt);
+    if provider.authorization_method == AuthorizationMethod::Header && !proves {
         let pair = format!(
             "{}:{}",
             form_encode(&client.id),
@@ -151,9 +150,20 @@ fn request_to(
         request = request.header("authorization", basic(&pair));
     } else {
         params.insert("client_id".to_owned(), client.id.as_str().into());
-        if let Some(secret) = secret {
+        if let Some(secret) = secret.filter(|_| !proves) {
             params.insert("client_secret".to_owned(), secret.into());
         }
+    }
+    if let Some(key) = secret.filter(|_| proves) {
+        let audience = render_token_url(provider.token_url().unwrap_or_default(), context)?;
+        let assertion = Assertion {
+            client_id: &client.id,
+            key,
+            audience: audience.as_str(),
+            now: context.now,
+            id: context.random,
+        };
+        assertion.add_to(&mut params)?;
     }
     if provider.token_request_auth_method == Some(TokenRequestAuthMethod::Basic) {
         let pair = format!("{}:{}", client.id, secret.unwrap_or_default());
@@ -163,6 +173,11 @@ fn request_to(
         Some(BodyFormat::Json) => request.json(&params),
         _ => request.form(&params),
     })
+}
+
+fn render_token_url(template: &str, context: &Context<'_>) -> Result<Url, TokenFailure> {
+    template::render_url(template, context)
+        .map_err(|error| TokenFailure::ours("token_url", format!("the token URL has {error}")))
 }
 
 /// `Basic` and the base64 of a pair.

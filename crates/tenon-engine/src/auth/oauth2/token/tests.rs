@@ -1,13 +1,22 @@
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 use tenon_core::{Secret, Timestamp};
 use tenon_providers::{
     Provider,
     template::{Context, Scope},
 };
+use url::form_urlencoded;
 use uuid::Uuid;
 
 use super::{CodeExchange, code_exchange, metadata, read, refresh};
 use crate::auth::{oauth2::Client, request::TokenRequest};
+
+/// Made for this test.
+const P256: &str = "-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgLgnFS5D/HkAJRTpr
+hnKpf7KgbFL1h4zfN5XvHxzLS0KhRANCAAScL4LKnTYo0Fp6K3QfryjkIIzNTukj
+fz5u1yXhbLObTAFgIguWZp1HletYLbW0FmYqOMu1UB/YPTWl32YNQpW3
+-----END PRIVATE KEY-----";
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -89,6 +98,46 @@ fn client_authentication_and_body_formats() {
     assert_eq!(body["expiring"], 1);
     assert_eq!(body["code"], "the code");
     assert_eq!(header(&json_body, "content-type"), Some("application/json"));
+}
+
+#[test]
+fn a_key_proves_more_than_a_secret() {
+    let entry = json!({ "token_url": "https://p.example/token", "refresh_url": "https://p.example/refresh",
+        "token_request_auth_method": "private_key_jwt", "authorization_method": "header" });
+    let client = Client {
+        id: "c id".to_owned(),
+        secret: Some(Secret::new(P256.to_owned())),
+    };
+    let request = with_context(&json!({}), |context| {
+        refresh(&provider(entry.clone()), &client, "the token", context).unwrap()
+    });
+    assert_eq!(request.url.as_str(), "https://p.example/refresh");
+    assert_eq!(header(&request, "authorization"), None);
+    let form: Map<String, Value> = form_urlencoded::parse(request.body.unwrap().as_bytes())
+        .map(|(name, value)| (name.into_owned(), value.into_owned().into()))
+        .collect();
+    assert_eq!(form["client_id"], "c id");
+    assert_eq!(form.get("client_secret"), None);
+    let assertion = form["client_assertion"].as_str().unwrap();
+    let part = |at: usize| -> Value {
+        let text = assertion.split('.').nth(at).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()
+    };
+    assert_eq!(part(0), json!({ "alg": "ES256", "typ": "JWT" }));
+    let claims = json!({ "iss": "c id", "sub": "c id", "aud": "https://p.example/token", "iat": NOW.secs(),
+        "exp": NOW.secs() + 300, "jti": Uuid::nil().to_string() });
+    assert_eq!(part(1), claims);
+
+    let secret = Some(Secret::new("not a key".to_owned()));
+    let client = Client { secret, ..client };
+    let refused = with_context(&json!({}), |context| {
+        refresh(&provider(entry), &client, "the token", context).unwrap_err()
+    });
+    assert!(
+        refused.to_string().contains("RSA JSON Web Key"),
+        "{refused}"
+    );
+    assert!(!refused.to_string().contains("not a key"), "{refused}");
 }
 
 #[test]
