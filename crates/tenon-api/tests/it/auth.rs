@@ -5,6 +5,7 @@ mod attempts;
 mod aws;
 mod device;
 mod direct;
+mod every_mode;
 mod exchange;
 mod exchanges;
 mod fleet;

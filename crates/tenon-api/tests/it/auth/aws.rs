@@ -9,7 +9,7 @@ use tenon_testkit::upstream::{Answer, Received, Upstream};
 
 use crate::{TestApp, app};
 
-const OWNER: (&str, &str) = ("AKIDOWNER", "owner-secret");
+pub(super) const OWNER: (&str, &str) = ("AKIDOWNER", "owner-secret");
 
 /// A token service that knows one role, and a service behind it. Every pair of keys has a number.
 async fn scene() -> (TestApp, Upstream) {
@@ -76,7 +76,7 @@ fn form_region(request: &Received) -> String {
 }
 
 /// Whether the request on the wire carries the signature that these keys make of it.
-fn is_signed(
+pub(super) fn is_signed(
     request: &Received,
     (access_key_id, secret_access_key): (&str, &str),
     session_token: Option<&str>,
