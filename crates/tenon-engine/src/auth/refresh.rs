@@ -5,6 +5,7 @@ mod attempt;
 mod flights;
 mod health;
 mod lanes;
+mod learn;
 mod load;
 mod remembered;
 mod rules;

@@ -88,8 +88,10 @@ pub(super) async fn import(
         }
         given => given,
     };
-    let saved = connections::store(
+    let saved = connections::import(
         &app.engine,
+        &integration,
+        &provider,
         NewConnection {
             environment: caller.environment,
             integration: integration.pk,

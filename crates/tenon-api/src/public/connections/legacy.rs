@@ -85,7 +85,7 @@ pub(super) async fn import(
         metadata: object(&flat, "metadata")?,
         ..new
     };
-    connections::store(&app.engine, new).await?;
+    connections::import(&app.engine, &integration, &provider, new).await?;
     flat.insert("connection_id".to_owned(), id.as_str().into());
     Ok((StatusCode::CREATED, Json(Value::Object(flat))))
 }

@@ -5,7 +5,7 @@ use tenon_core::{
     Timestamp,
     auth::{AuthMode, CredentialsJson},
 };
-use tenon_providers::{Companion, Introspection};
+use tenon_providers::{Companion, Introspection, Provider};
 
 use super::{
     Issued, Party, Vars,
@@ -17,6 +17,7 @@ use crate::{
         oauth2::{Client, expiry, token},
         request::TokenFailure,
     },
+    connections,
     proxy::{self, Candidate},
 };
 
@@ -29,6 +30,39 @@ pub async fn complete(
     let learned = ask_about(party, mode, &issued).await;
     issued.connection_config.extend(learned);
     add_to(party, issued).await
+}
+
+/// Completes credentials that the app has already and brings as they are. A token that has run out teaches nothing:
+/// the provider is asked once it is renewed.
+pub async fn imported(party: Party<'_>, mode: AuthMode, credentials: CredentialsJson) -> Issued {
+    let expires_at = connections::expiry::expires_at(&credentials);
+    let mut issued = Issued::new(credentials, expires_at);
+    if expires_at.is_some_and(|end| end <= party.engine.clock.now()) {
+        return issued;
+    }
+    issued.connection_config = ask_about(party, mode, &issued).await;
+    match add_to(party, issued.clone()).await {
+        Ok(whole) => whole,
+        Err(failure) => {
+            let name = &party.provider.name;
+            tracing::warn!("an import for `{name}` could not be completed: {failure}");
+            issued
+        }
+    }
+}
+
+/// Whether a new connection of this provider takes more than its credentials.
+pub fn asks_about(provider: &Provider) -> bool {
+    !provider.post_connection.is_empty()
+        || provider.introspection.is_some()
+        || provider.token_exchange.is_some()
+}
+
+/// Whether a provider that knows something about its accounts has said nothing of it yet.
+pub(in crate::auth) fn is_unknown(provider: &Provider, config: &Map<String, Value>) -> bool {
+    let calls = provider.post_connection.iter();
+    let mut names = calls.flat_map(|call| call.store.keys()).peekable();
+    names.peek().is_some() && names.all(|name| config.get(name).is_none_or(|value| value == ""))
 }
 
 /// Completes credentials that were renewed.
@@ -147,7 +181,11 @@ fn values(party: &Party<'_>, credentials: &CredentialsJson) -> (Client, Vars) {
 }
 
 /// What the provider says about the account. A call that fails teaches nothing and stops nobody.
-async fn ask_about(party: Party<'_>, mode: AuthMode, issued: &Issued) -> Map<String, Value> {
+pub(in crate::auth) async fn ask_about(
+    party: Party<'_>,
+    mode: AuthMode,
+    issued: &Issued,
+) -> Map<String, Value> {
     let mut config = party.connection_config.clone();
     config.extend(issued.connection_config.clone());
     let settings = party.integration.full_config();

@@ -29,7 +29,8 @@ use super::request::TokenFailure;
 use crate::Engine;
 
 pub use app::INSTALLATION;
-pub use complete::complete;
+pub(super) use complete::{ask_about, is_unknown};
+pub use complete::{asks_about, complete, imported};
 pub(crate) use custom::USER;
 pub(crate) use declared::holds;
 pub use oauth2::{CodeGrant, exchange, integration_client, redeem};

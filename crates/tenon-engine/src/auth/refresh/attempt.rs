@@ -3,7 +3,7 @@
 //! The lease is claimed, and what is about to be sent is noted, in one commit before the request leaves; outcome, lease
 //! and everything that follows are one commit after it. Whoever lost the lease writes nothing.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tenon_core::{Timestamp, names::ConnectionPk};
@@ -13,7 +13,7 @@ use tenon_store::{
     connections::ConnectionRow,
 };
 
-use super::{RefreshError, lanes::Lane, load::Loaded, rules};
+use super::{RefreshError, lanes::Lane, learn, load::Loaded, rules};
 use crate::{
     Engine,
     auth::{
@@ -41,12 +41,12 @@ const WAIT: Duration = Duration::from_secs(request::TIMEOUT.as_secs() + 40);
 pub(super) enum AttemptError {
     Refresh(RefreshError),
     /// What the store said.
-    Store(std::sync::Arc<StoreError>),
+    Store(Arc<StoreError>),
 }
 
 impl From<StoreError> for AttemptError {
     fn from(error: StoreError) -> Self {
-        Self::Store(std::sync::Arc::new(error))
+        Self::Store(Arc::new(error))
     }
 }
 
@@ -236,18 +236,25 @@ async fn exchange(engine: &Engine, work: Work, lane: &Lane) -> Result<(), Attemp
     {
         lane.rest_until(engine.clock.monotonic() + wait);
     }
-    let inner = engine.clone();
+    let (inner, work) = (engine.clone(), Arc::new(work));
+    let renewed = asked.as_ref().ok().cloned();
+    let ended = Arc::clone(&work);
     let written = engine
         .store
         .write(move |tx| async move {
             match asked {
-                Ok(issued) => succeed(&tx, &inner, &work, issued).await.map(Ok),
-                Err(failure) => fail(&tx, &inner, &work, &failure).await.map(Err),
+                Ok(issued) => succeed(&tx, &inner, &ended, issued).await.map(Ok),
+                Err(failure) => fail(&tx, &inner, &ended, &failure).await.map(Err),
             }
         })
         .await;
     match written {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(())) => {
+            if let Some(issued) = renewed {
+                learn::learn(engine, &work.loaded, &issued).await;
+            }
+            Ok(())
+        }
         Ok(Err(error)) => Err(error.into()),
         Err(error) => Err(AttemptError::from(error)),
     }
