@@ -1,5 +1,6 @@
 //! Connect flows and refreshes against a fake provider.
 
+mod accounts;
 mod attacks;
 mod attempts;
 mod aws;

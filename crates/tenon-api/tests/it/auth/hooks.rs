@@ -11,7 +11,7 @@ use tenon_testkit::upstream::{Answer, Received, Upstream};
 
 use crate::{TestApp, app::Wishes};
 
-type Answers = Arc<Mutex<Vec<(&'static str, Value)>>>;
+pub(super) type Answers = Arc<Mutex<Vec<(&'static str, Value)>>>;
 
 /// Provider, what the connect form gave, what the provider's paths answer, and what the connection knows then.
 type Case = (
@@ -22,7 +22,7 @@ type Case = (
 );
 
 /// A server with one of our entries, whose provider answers by path: a body, or a status alone (nothing is 401).
-async fn scene(
+pub(super) async fn scene(
     provider: &'static str,
     answers: &[(&'static str, Value)],
 ) -> (TestApp, Upstream, Answers) {
@@ -164,6 +164,12 @@ async fn new_connections_know_their_account() {
             json!({ "organizationId": "ORG" }),
         ),
         (
+            "checkr-partner",
+            "params[client_id]=cp",
+            vec![("/oauth/tokens", token(json!({ "checkr_account_id": "ck" })))],
+            json!({ "client_id": "cp", "checkr_account_id": "ck" }),
+        ),
+        (
             "docusign",
             "",
             vec![
@@ -289,75 +295,6 @@ async fn new_connections_know_their_account() {
         }
         assert_eq!(config, home(&expected), "{provider}");
     }
-}
-
-#[tokio::test]
-async fn imported_connections_know_their_account() {
-    let details = |portal: u64| ("/account-info/v3/details", json!({ "portalId": portal }));
-    let (app, upstream, answers) = scene("hubspot", &[details(7)]).await;
-    let import = |more: Value| {
-        let mut body = json!({ "provider_config_key": "p", "connection_id": "a",
-            "credentials": { "type": "OAUTH2", "access_token": "a1", "refresh_token": "r1" } });
-        for (name, value) in more.as_object().unwrap() {
-            body[name] = value.clone();
-        }
-        app.post("/connections", body)
-    };
-    let made = import(json!({})).await;
-    assert_eq!(made.status(), 201, "{}", made.text());
-    assert_eq!(made.json()["connection_config"], json!({ "portalId": 7 }));
-    assert_eq!(
-        upstream.take()[0].header("authorization"),
-        Some("Bearer a1")
-    );
-
-    // The app knows better than the provider, the provider better than an import before.
-    let own = json!({ "connection_config": { "portalId": 1, "more": "x" } });
-    let config = import(own.clone()).await.json()["connection_config"].clone();
-    assert_eq!(config, own["connection_config"]);
-    *answers.lock().unwrap() = vec![details(8)];
-    let config = import(json!({})).await.json()["connection_config"].clone();
-    assert_eq!(config, json!({ "portalId": 8, "more": "x" }));
-
-    // A provider that is away stops nobody.
-    answers.lock().unwrap().clear();
-    let other = json!({ "connection_id": "b" });
-    let made = import(other).await;
-    assert_eq!(made.status(), 201, "{}", made.text());
-    assert_eq!(made.json()["connection_config"], json!({}));
-
-    *answers.lock().unwrap() = vec![details(9)];
-    let flat = json!({ "provider_config_key": "p", "connection_id": "c", "access_token": "a1",
-        "no_expiration": true });
-    assert_eq!(app.post("/connection", flat).await.status(), 201);
-    let config = app.get("/connections/c?provider_config_key=p").await.json();
-    assert_eq!(config["connection_config"], json!({ "portalId": 9 }));
-}
-
-#[tokio::test]
-async fn a_provider_is_asked_with_the_first_token_that_works() {
-    let details = ("/account-info/v3/details", json!({ "portalId": 7 }));
-    let token = json!({ "access_token": "a2", "refresh_token": "r2", "expires_in": 1800 });
-    let (app, upstream, _answers) = scene("hubspot", &[details, ("/token", token)]).await;
-    let body = json!({ "provider_config_key": "p", "connection_id": "a",
-        "credentials": { "type": "OAUTH2", "access_token": "a1", "refresh_token": "r1",
-            "expires_at": "2020-01-01T00:00:00Z" } });
-    let made = app.post("/connections", body).await;
-    assert_eq!(made.status(), 201, "{}", made.text());
-    assert_eq!(made.json()["connection_config"], json!({}));
-    assert_eq!(upstream.count(), 0, "the token is of no use");
-
-    let read = app.get("/connections/a?provider_config_key=p").await.json();
-    assert_eq!(read["connection_config"], json!({ "portalId": 7 }));
-    let asked = upstream.take();
-    assert_eq!(asked.len(), 2);
-    assert!(asked[0].target.ends_with("/oauth/v1/token"));
-    assert_eq!(asked[1].header("authorization"), Some("Bearer a2"));
-
-    app.clock.advance(Duration::from_secs(1_800));
-    let again = app.get("/connections/a?provider_config_key=p").await;
-    assert_eq!(again.json()["connection_config"], json!({ "portalId": 7 }));
-    assert_eq!(upstream.take().len(), 1, "it has said it already");
 }
 
 #[tokio::test]
@@ -546,7 +483,7 @@ async fn connect_client(app: &TestApp, params: &str) {
 }
 
 /// The requests since the last look: method, target, authorization and body.
-fn told(upstream: &Upstream) -> String {
+pub(super) fn told(upstream: &Upstream) -> String {
     let requests = upstream.take();
     let lines = requests.iter().map(|request| {
         let authorization = request.header("authorization").unwrap_or("-");
