@@ -66,6 +66,10 @@ pub struct Source {
     pub value: Option<String>,
     /// Takes the part of the text that the first group matches; nothing if there is no match.
     pub pattern: Option<Pattern>,
+    /// Takes the percent-encoding off, then.
+    pub url_decoded: bool,
+    /// Hex SHA-256 of the text in lower case, in the end: as `post_connection` keeps values that nobody is to read.
+    pub sha256: bool,
 }
 
 /// Whether a rule applies.

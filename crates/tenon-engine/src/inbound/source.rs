@@ -1,17 +1,31 @@
 //! Reading what provider data points at.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tenon_providers::webhook::{Condition, Decode, Pattern, Source};
 
 use super::request::Request;
+use crate::proxy;
 
 /// The text at a place of a request, or of one event of it.
 pub(super) fn text(source: &Source, request: &Request, event: &Value) -> Option<String> {
-    raw(source, request, event).find_map(|text| match &source.pattern {
+    let found = raw(source, request, event).find_map(|text| match &source.pattern {
         Some(pattern) => group(pattern, &text),
         None => Some(text),
-    })
+    })?;
+    turned(source, found)
+}
+
+/// What a source makes of the text that it found.
+fn turned(source: &Source, mut text: String) -> Option<String> {
+    if source.url_decoded {
+        text = percent_decode_str(&text).decode_utf8().ok()?.into_owned();
+    }
+    if source.sha256 {
+        text = proxy::hidden(&text);
+    }
+    Some(text)
 }
 
 /// Every text that the pattern of a place matches.
@@ -150,6 +164,12 @@ mod tests {
             (json!({"value": "*"}), Some("*")),
             (json!({"body": "a.b", "pattern": "^(wh)"}), Some("wh")),
             (json!({"body": "a.b", "pattern": "^(x)"}), None),
+            (json!({"value": "a%40b", "url_decoded": true}), Some("a@b")),
+            (json!({"value": "%ff", "url_decoded": true}), None),
+            (
+                json!({"value": "A%40b.example", "url_decoded": true, "sha256": true}),
+                Some("ebb18a030bf15174f5714e24d63af1a81355c951ea7389bd2a9bd18e3d0c2477"),
+            ),
         ];
         for (data, expected) in cases {
             let found = text(&source(data.clone()), &request, &event);

@@ -150,7 +150,11 @@ fn samples() -> Vec<Sample> {
             &[],
             json!({"message": {"data": STANDARD.encode(r#"{"emailAddress":"a@b.c","historyId":1}"#)}}),
             &["*"],
-            &["metadata.emailAddress=a@b.c", "metadata.email=a@b.c"],
+            &[
+                "config.emailAddressHash=d648b243a3e817eaa3309e00e183483f2867baadf522099f0c2121770536b25a",
+                "metadata.emailAddress=a@b.c",
+                "metadata.email=a@b.c",
+            ],
         ),
         (
             &["google-calendar", "google-calendar-mcp"],
@@ -160,8 +164,9 @@ fn samples() -> Vec<Sample> {
             &["exists"],
             &[
                 "metadata.googleCalendarWatchResourceUris=https://g.test/calendars/a%40b.c/events?alt=json",
-                "metadata.emailAddress=a%40b.c",
-                "metadata.email=a%40b.c",
+                "config.emailAddressHash=d648b243a3e817eaa3309e00e183483f2867baadf522099f0c2121770536b25a",
+                "metadata.emailAddress=a@b.c",
+                "metadata.email=a@b.c",
             ],
         ),
         (

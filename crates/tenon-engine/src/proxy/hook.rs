@@ -152,11 +152,16 @@ fn pick_one(pick: &Pick, answer: &Value) -> Option<Value> {
         value = captured.get(1)?.as_str().into();
     }
     if pick.sha256 {
-        let text = value.as_str()?.to_lowercase();
-        value = hex::encode(digest::digest(&digest::SHA256, text.as_bytes())).into();
+        value = hidden(value.as_str()?).into();
     }
     let is_plain = value.is_string() || value.is_number() || value.is_boolean();
     is_plain.then_some(value)
+}
+
+/// A text in a form that finds it again and does not tell it: hex SHA-256 of it in lower case.
+pub(crate) fn hidden(text: &str) -> String {
+    let text = text.to_lowercase();
+    hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
 
 /// The value at a dotted path of an object or, beginning with a number, of a list.

@@ -24,6 +24,7 @@ mod every_provider;
 
 pub use ask::{ProxyRequest, ProxyRequestBody, ProxyTarget};
 pub use call::{Bounds, call, call_within, hosts};
+pub(crate) use hook::hidden;
 pub use hook::{ask, picked};
 pub use minute::ProxyState;
 pub use reply::ProxyReply;

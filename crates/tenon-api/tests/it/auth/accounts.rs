@@ -1,10 +1,13 @@
-//! What connections know of their accounts when no flow brought them.
+//! What connections know of their accounts when no flow brought them, and what that is good for.
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::hooks::{scene, told};
+use crate::TestApp;
+
 #[tokio::test]
 async fn imported_connections_know_their_account() {
     let details = |portal: u64| ("/account-info/v3/details", json!({ "portalId": portal }));
@@ -111,4 +114,75 @@ async fn a_provider_is_asked_with_the_first_token_that_works() {
     let again = app.get("/connections/a?provider_config_key=p").await;
     assert_eq!(again.json()["connection_config"], json!({ "portalId": 7 }));
     assert_eq!(upstream.take().len(), 1, "it has said it already");
+}
+
+#[tokio::test]
+async fn pushes_of_google_find_their_mailbox() {
+    let mail = |address: &str| {
+        let push = json!({ "emailAddress": address, "historyId": 7 }).to_string();
+        let body = json!({ "message": { "data": STANDARD.encode(push) } });
+        (body, Vec::new())
+    };
+    let calendar = |address: &str| {
+        let calendar = address.replace('@', "%40");
+        let uri = format!("https://www.googleapis.com/calendar/v3/calendars/{calendar}/events");
+        let headers = vec![
+            ("x-goog-resource-state", "exists".to_owned()),
+            ("x-goog-resource-uri", uri),
+        ];
+        (json!({}), headers)
+    };
+    type Push<'a> = &'a dyn Fn(&str) -> (Value, Vec<(&'static str, String)>);
+    let cases: [(&str, &str, &str, Push<'_>); 2] = [
+        (
+            "google-mail",
+            "/gmail/v1/users/me/profile",
+            "emailAddress",
+            &mail,
+        ),
+        (
+            "google-calendar",
+            "/calendar/v3/calendars/primary",
+            "id",
+            &calendar,
+        ),
+    ];
+    for (provider, path, member, push) in cases {
+        let (app, _upstream, answers) = scene(provider, &[]).await;
+        for (id, address) in [("ann", "Ann@acme.test"), ("bob", "bob@acme.test")] {
+            *answers.lock().unwrap() = vec![(path, json!({ member: address }))];
+            let body = json!({ "provider_config_key": "p", "connection_id": id,
+                "credentials": { "type": "OAUTH2", "access_token": id } });
+            assert_eq!(app.post("/connections", body).await.status(), 201);
+        }
+        let by_metadata = json!({ "connection_id": "eve", "provider_config_key": "p",
+            "credentials": { "type": "OAUTH2", "access_token": "eve" },
+            "metadata": { "email": "eve@acme.test" } });
+        answers.lock().unwrap().clear();
+        assert_eq!(app.post("/connections", by_metadata).await.status(), 201);
+        for address in [
+            "ann@acme.test",
+            "bob@acme.test",
+            "eve@acme.test",
+            "nobody@acme.test",
+        ] {
+            let (body, headers) = push(address);
+            sent(&app, &body, &headers).await;
+        }
+        app.run_until_idle().await;
+        let told = app.webhooks("forward").await;
+        let whom: Vec<&Value> = told.iter().map(|told| &told["connectionId"]).collect();
+        let expected = json!(["ann", "bob", "eve", null]);
+        assert_eq!(json!(whom), expected, "{provider}");
+    }
+}
+
+async fn sent(app: &TestApp, body: &Value, headers: &[(&'static str, String)]) {
+    let path = format!("/webhook/{}/p", app.environment.uuid);
+    let mut request = app.anonymous("POST", &path);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let answer = request.json(body).send().await;
+    assert_eq!(answer.status(), 200, "{}", answer.text());
 }
