@@ -33,6 +33,11 @@ const TOOLS: &[Tool] = &[
         find: chromium,
     },
     Tool {
+        what: "OpenSSL",
+        package: "openssl",
+        find: || in_path("openssl"),
+    },
+    Tool {
         what: "npm",
         package: "npm",
         find: || in_path("npm"),

@@ -2,7 +2,10 @@
 
 use std::{error::Error, io, net::IpAddr};
 
-use super::{connect::io_code, tls::tls_code};
+use super::{
+    connect::io_code,
+    tls::{tls_code, tls_detail},
+};
 
 /// Why the guard refused an address. Names follow auth-and-proxy.md, section 12.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -148,7 +151,7 @@ fn from_io(error: &io::Error) -> EgressError {
         if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
             return EgressError::Transport {
                 code: tls_code(tls),
-                detail: tls.to_string(),
+                detail: tls_detail(tls),
             };
         }
         // The TLS connector wraps an I/O error in another one.

@@ -59,3 +59,92 @@ pub(super) fn tls_code(error: &rustls::Error) -> &'static str {
         _ => "EPROTO",
     }
 }
+
+/// Why the handshake failed, for people.
+pub(super) fn tls_detail(error: &rustls::Error) -> String {
+    use rustls::{AlertDescription as Alert, CertificateError, Error};
+    let of_ours = "; it does not take our client certificate, or wants one";
+    let certificate = match error {
+        Error::InvalidCertificate(certificate) => certificate,
+        Error::AlertReceived(
+            alert @ (Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateUnknown
+            | Alert::CertificateExpired
+            | Alert::CertificateRevoked
+            | Alert::UnknownCA
+            | Alert::AccessDenied),
+        ) => return format!("the server refused the connection ({alert:?}){of_ours}"),
+        other => return other.to_string(),
+    };
+    let what = match certificate {
+        CertificateError::UnknownIssuer => {
+            "comes from an authority that this machine does not trust; if it should, add the authority to the machine's \
+             certificates"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "is not valid yet; is the clock of this machine right?"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            return format!("the server's certificate is another's: {certificate}");
+        }
+        other => return format!("the server's certificate cannot be used: {other}"),
+    };
+    format!("the server's certificate {what}")
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, CertificateError, Error};
+
+    use super::{tls_code, tls_detail};
+
+    #[test]
+    fn a_failed_handshake_says_what_to_look_at() {
+        let certificate = Error::InvalidCertificate;
+        let cases = [
+            (
+                certificate(CertificateError::UnknownIssuer),
+                "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+                "does not trust",
+            ),
+            (
+                certificate(CertificateError::Expired),
+                "CERT_HAS_EXPIRED",
+                "certificate has expired",
+            ),
+            (
+                certificate(CertificateError::NotValidYet),
+                "EPROTO",
+                "clock",
+            ),
+            (
+                certificate(CertificateError::NotValidForName),
+                "ERR_TLS_CERT_ALTNAME_INVALID",
+                "another's",
+            ),
+            (
+                certificate(CertificateError::Revoked),
+                "EPROTO",
+                "cannot be used",
+            ),
+            (
+                Error::AlertReceived(AlertDescription::UnknownCA),
+                "EPROTO",
+                "our client certificate",
+            ),
+            (
+                Error::AlertReceived(AlertDescription::ProtocolVersion),
+                "EPROTO",
+                "alert",
+            ),
+        ];
+        for (error, code, says) in cases {
+            let detail = tls_detail(&error);
+            assert_eq!(tls_code(&error), code, "{detail}");
+            assert!(detail.contains(says), "{detail}");
+        }
+    }
+}
