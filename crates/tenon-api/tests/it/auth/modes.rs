@@ -357,6 +357,57 @@ async fn two_step_tokens_are_asked_for_and_renewed() {
     scene.delete().await;
 }
 
+/// A provider that gives a refresh token: it is used as long as it works, then what the person entered.
+#[tokio::test]
+async fn two_step_tokens_are_renewed_by_their_refresh_token() {
+    let scene = Scene::of("two-steps", false, json!({}), |request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let session = |number: u32| json!({ "session": { "token": format!("t{number}"), "ttl": 3600, "refresh": format!("r{number}") } });
+        match (request.path(), &body) {
+            ("/login", body) if body["password"] == "right" => {
+                Answer::json(201, &json!({ "ticket": 1 }))
+            }
+            ("/again", body) if body["refresh"] == "r1" => Answer::json(200, &json!({ "ticket": 2 })),
+            ("/again", body) if body["refresh"] == "r2" => {
+                Answer::json(401, &json!({ "message": "used up" }))
+            }
+            ("/session", body) if body["ticket"] == "1" || body["ticket"] == 1 => {
+                Answer::json(200, &session(1))
+            }
+            ("/session", _) => Answer::json(200, &session(2)),
+            _ => Answer::json(200, &json!({})),
+        }
+    })
+    .await;
+    let entered = json!({ "type": "TWO_STEP", "user": "u", "password": "right" });
+    let route = "/auth/two-step";
+    scene.connect(route, "params[tenant]=acme", &entered).await;
+    let paths = |scene: &Scene| -> Vec<String> {
+        let asked = scene.upstream.take().into_iter();
+        asked.map(|request| request.path().to_owned()).collect()
+    };
+    assert_eq!(paths(&scene), ["/login", "/session"]);
+    scene.later(50);
+    let renewed = scene.read().await["credentials"].clone();
+    assert_eq!(
+        (&renewed["token"], &renewed["refresh_token"]),
+        (&json!("t2"), &json!("r2"))
+    );
+    assert_eq!(renewed["expires_at"], "2026-01-01T01:50:00.000Z");
+    assert_eq!(
+        paths(&scene),
+        ["/again", "/session"],
+        "without the password"
+    );
+    assert_eq!(scene.proxied("/x").await.header("x-session"), Some("t2"));
+    scene.upstream.take();
+    scene.later(50);
+    let renewed = scene.read().await["credentials"].clone();
+    assert_eq!(renewed["token"], "t1", "nobody has to connect again");
+    assert_eq!(paths(&scene), ["/again", "/login", "/session"]);
+    scene.delete().await;
+}
+
 #[tokio::test]
 async fn plugins_are_installed_with_the_owners_credentials() {
     let custom = json!({ "username": "plugin", "password": "key", "app_link": "https://app.crisp.test/install" });

@@ -46,7 +46,8 @@ pub(super) async fn issue(
     run(party, fields, options, None).await
 }
 
-/// Asks again: with the refresh token where the provider has a way for that, else with what was entered.
+/// Asks again: with the refresh token where the provider has a way for that; with what was entered where there is none, or
+/// where it is worth nothing any more.
 pub(super) async fn renew(
     party: Party<'_>,
     stored: &CredentialsJson,
@@ -54,8 +55,15 @@ pub(super) async fn renew(
     let provider = party.provider;
     let refreshes =
         provider.refresh_token_params.is_some() || provider.refresh_token_headers.is_some();
-    let refresh_token = text(stored, "refresh_token").filter(|_| refreshes);
-    run(party, fields(stored), None, refresh_token).await
+    let Some(refresh_token) = text(stored, "refresh_token").filter(|_| refreshes) else {
+        return run(party, fields(stored), None, None).await;
+    };
+    match run(party, fields(stored), None, Some(refresh_token)).await {
+        Err(failure) if matches!(failure.status, Some(400 | 401 | 403)) => {
+            run(party, fields(stored), None, None).await
+        }
+        outcome => outcome,
+    }
 }
 
 fn fields(given: &Map<String, Value>) -> Map<String, Value> {
