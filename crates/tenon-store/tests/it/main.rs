@@ -5,6 +5,7 @@
     reason = "a helper of a test that cannot go on ends the test"
 )]
 
+mod connect_attempts;
 mod device_flows;
 mod instance_key;
 mod records;

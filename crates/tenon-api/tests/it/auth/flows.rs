@@ -178,6 +178,8 @@ async fn faults_36_what_the_provider_says_is_only_text() {
     back.append_pair("state", &param(&trip.location, "state"));
     back.append_pair("error", "access_denied");
     back.append_pair("error_description", hostile);
+    back.append_pair("error_uri", "javascript:alert(4)");
+    back.append_pair("error_reason", "data:text/html,<script>alert(5)</script>");
     let page = scene
         .browse(
             &format!("/oauth/callback?{}", back.finish()),
@@ -201,6 +203,7 @@ async fn faults_36_what_the_provider_says_is_only_text() {
             .contains("onerror"),
         "it is told all the same"
     );
+    assert!(!text.contains("href="), "nothing leads anywhere: {text}");
     let policy = page.header("content-security-policy");
     let nonce = policy
         .split_once("script-src 'nonce-")
