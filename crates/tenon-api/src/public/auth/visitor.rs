@@ -3,7 +3,10 @@
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 use tenon_core::names::ConnectionId;
-use tenon_engine::auth::entrance::{EntranceError, Visitor};
+use tenon_engine::{
+    auth::entrance::{EntranceError, Visitor},
+    records::Problem,
+};
 
 use crate::{ApiError, ErrorCode, Issue, UriParams, caller::FlowCaller, query::Query};
 
@@ -98,12 +101,17 @@ pub(crate) fn refused(error: EntranceError) -> ApiError {
         EntranceError::NotAllowed(_) => bad(ErrorCode::IntegrationNotAllowed),
         EntranceError::InvalidConnection => bad(ErrorCode::InvalidConnection),
         EntranceError::Settings(problems) => {
-            let issues = problems.into_iter().map(|problem| {
-                let name = problem.path.trim_start_matches('/');
-                Issue::custom(&["metadata", name], problem.reason)
-            });
-            ApiError::invalid(ErrorCode::InvalidQueryParams, issues.collect())
+            wrong_settings(ErrorCode::InvalidQueryParams, problems)
         }
         EntranceError::Store(error) => error.into(),
     }
+}
+
+/// Settings that do not fit, by the names of the fields.
+pub(in crate::public) fn wrong_settings(code: ErrorCode, problems: Vec<Problem>) -> ApiError {
+    let issues = problems.into_iter().map(|problem| {
+        let name = problem.path.trim_start_matches('/');
+        Issue::custom(&["metadata", name], problem.reason)
+    });
+    ApiError::invalid(code, issues.collect())
 }

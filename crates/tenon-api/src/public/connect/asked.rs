@@ -4,12 +4,17 @@ use axum::{Json, extract::State};
 use serde_json::{Value, json};
 use tenon_engine::auth::asked::{self, Asked};
 
-use crate::{ApiError, App, UriParams, caller::SessionCaller, query::Query};
+use crate::{
+    ApiError, App, UriParams,
+    caller::{ConnectCaller, scope},
+    query::Query,
+};
 
-/// `GET /connect/settings/{integration}`: nothing where the session does not ask, or connects again.
+/// `GET /connect/settings/{integration}`: nothing where the session does not ask, or connects again; a secret key learns
+/// what there is to ask for.
 pub(super) async fn get(
     State(app): State<App>,
-    SessionCaller(session): SessionCaller,
+    caller: ConnectCaller<scope::WriteConnectSessions>,
     uri: UriParams,
     query: Query,
 ) -> Result<Json<Value>, ApiError> {
@@ -18,11 +23,16 @@ pub(super) async fn get(
     let found = app
         .engine
         .reader()
-        .find_integration(session.environment, key)
+        .find_integration(caller.environment(), key)
         .await?;
     let integration =
         found.ok_or_else(|| ApiError::not_found(format!("there is no integration `{key}`")))?;
-    let is_wanted = session.connection.is_none() && asked::is_wanted(&app.engine, &session).await?;
+    let is_wanted = match &caller {
+        ConnectCaller::Session(session) => {
+            session.connection.is_none() && asked::is_wanted(&app.engine, session).await?
+        }
+        ConnectCaller::Key(_) => true,
+    };
     let asked = if is_wanted {
         Asked::of(&app.engine, integration.pk).await?
     } else {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tenon_core::names::{ConnectSessionPk, ConnectionId, EnvironmentPk};
 use tenon_engine::auth::{
     device::{self, DeviceError},
-    entrance::Visitor,
+    entrance::{EntranceError, Visitor},
 };
 use tenon_store::environments::EnvironmentRow;
 
@@ -114,6 +114,7 @@ fn checked(
         );
     }
     let params = params(&object);
+    let settings = object.optional("metadata").any_object().cloned();
     object.strict();
     drop(object);
     input.finish()?;
@@ -130,7 +131,7 @@ fn checked(
         params,
         authorization_params: serde_json::Map::new(),
         user_scope: None,
-        settings: None,
+        settings,
     })
 }
 
@@ -151,6 +152,9 @@ fn params(object: &Object<'_>) -> serde_json::Map<String, Value> {
 impl From<DeviceError> for ApiError {
     fn from(error: DeviceError) -> Self {
         match error {
+            DeviceError::Entrance(EntranceError::Settings(problems)) => {
+                visitor::wrong_settings(ErrorCode::InvalidBody, problems)
+            }
             DeviceError::Entrance(error) => visitor::refused(error),
             DeviceError::Unsupported(_) => {
                 Self::bad_request(ErrorCode::DeviceFlowUnsupported, &error)

@@ -12,7 +12,7 @@ use tenon_engine::auth::device::DevicePoller;
 use tenon_testkit::{oauth::refuse, upstream::Answer};
 
 use super::Scene;
-use crate::app;
+use crate::app::{self, sync};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -203,6 +203,61 @@ async fn faults_41_a_session_begins_and_sees_only_what_it_may() {
     assert_eq!(look(&other).await.refusal(), "404 not_found");
     scene.app.clock.advance(Duration::from_secs(31 * 60));
     assert_eq!(look(&mine).await.status(), 401);
+}
+
+#[tokio::test]
+async fn settings_of_syncs_come_with_the_first_request() {
+    let scene = scene().await;
+    let schema = json!({"definitions": {"Item": {}, "SyncMetadata_tv_items": {
+        "type": "object", "required": ["team"],
+        "properties": {"team": {"type": "string"}, "days": {"type": "integer", "default": 30}},
+    }}});
+    let wants = sync("items")
+        .with("providerConfigKey", json!("tv"))
+        .with("input", json!("SyncMetadata_tv_items"))
+        .with("models_json_schema", schema);
+    scene.app.deploy_flows(&[wants]).await;
+    let asked = scene.app.get("/connect/settings/tv").await.json();
+    assert_eq!(asked["data"]["fields"].as_array().unwrap().len(), 2);
+
+    let session = |asks: bool| {
+        let body = json!({ "end_user": { "id": "u" }, "ask_settings": asks });
+        scene.app.session(body)
+    };
+    let (asking, silent) = (session(true).await, session(false).await);
+    let body = json!({ "provider_config_key": "tv", "metadata": { "team": "ops" } });
+    for (token, expected) in [
+        (None, json!({ "team": "ops", "days": 30 })),
+        (Some(&asking), json!({ "team": "ops", "days": 30 })),
+        (Some(&silent), Value::Null),
+    ] {
+        let begin = |body: &Value| {
+            let key = match token {
+                Some(token) => token.as_str(),
+                None => scene.app.secret_key.expose(),
+            };
+            let request = scene.app.anonymous("POST", "/oauth/device").bearer(key);
+            request.json(body).send()
+        };
+        let mut wrong = body.clone();
+        wrong["metadata"]["days"] = json!("many");
+        if !expected.is_null() {
+            assert_eq!(
+                begin(&wrong).await.refusal(),
+                "400 invalid_body | custom metadata.days"
+            );
+        }
+        let begun = begin(&body).await;
+        assert_eq!(begun.status(), 201, "{}", begun.text());
+        scene.provider.decide_devices(true);
+        after(&scene, 5).await;
+        let id = begun.json()["data"]["connection_id"].clone();
+        let path = format!(
+            "/connections/{}?provider_config_key=tv",
+            id.as_str().unwrap()
+        );
+        assert_eq!(scene.app.get(&path).await.json()["metadata"], expected);
+    }
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ async fn ask(engine: &Engine, row: DeviceFlowRow) -> Result<(), StoreError> {
         connection_id,
         connection_config: waiting.connection_config.clone(),
         session,
-        first_metadata: None,
+        first_metadata: waiting.settings.clone(),
         ws_client_id: None,
         device_flow: Some(row.id.clone()),
         operation_id: Some(waiting.operation_id.clone()),

@@ -11,6 +11,7 @@ use super::waiting::Waiting;
 use crate::{
     Engine,
     auth::{
+        asked::Asked,
         entrance::{Entrance, EntranceError, Visitor},
         issue::{self, Party, Vars},
         oauth2::{authorize, token},
@@ -64,8 +65,18 @@ pub enum DeviceError {
 }
 
 /// Asks the provider for a code and begins to wait for the person.
-pub async fn start(engine: &Engine, visitor: Visitor) -> Result<DeviceGrant, DeviceError> {
-    let entrance = visitor.enter(engine, &MODES).await?;
+pub async fn start(engine: &Engine, mut visitor: Visitor) -> Result<DeviceGrant, DeviceError> {
+    // Without a session a secret key asks, which needs nobody's leave to bring settings along.
+    let own = match &visitor.session {
+        Some(_) => None,
+        None => visitor.settings.take(),
+    };
+    let mut entrance = visitor.enter(engine, &MODES).await?;
+    if let Some(given) = own {
+        let asked = Asked::of(engine, entrance.integration.pk).await?;
+        let checked = asked.checked(given).map_err(EntranceError::Settings)?;
+        entrance.settings = Some(checked);
+    }
     let environment = entrance.environment.pk;
     if engine.reader().count_device_flows(environment).await? >= MOST {
         return Err(DeviceError::TooMany);
@@ -222,6 +233,7 @@ fn begin(engine: &Engine, entrance: Entrance, codes: Codes) -> (DeviceGrant, Beg
         mode: entrance.provider.auth_mode,
         session: entrance.session.as_ref().map(|session| session.pk),
         connection_config: entrance.connection_config.clone(),
+        settings: entrance.settings.clone(),
         operation_id: String::new(),
     };
     (grant, Begun { entrance, waiting })

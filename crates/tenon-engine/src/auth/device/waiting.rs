@@ -14,6 +14,9 @@ pub(super) struct Waiting {
     pub mode: AuthMode,
     pub session: Option<ConnectSessionPk>,
     pub connection_config: Map<String, Value>,
+    /// Settings of syncs: what a new connection has as its metadata.
+    #[serde(default)]
+    pub settings: Option<Map<String, Value>>,
     pub operation_id: String,
 }
 

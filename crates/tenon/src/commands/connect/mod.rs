@@ -1,6 +1,8 @@
 //! `tenon connect`: a connection for somebody at this machine: by a link for a browser, or by a code that is typed on
 //! any other device (docs/reference/device-flow.md).
 
+mod settings;
+
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, bail};
@@ -21,6 +23,7 @@ Examples:
   tenon connect github --device
   tenon connect github --device --connection-id laptop
   tenon connect google-drive --device --param subdomain=acme
+  tenon connect github --device --setting team=ops --setting days=30
   id=$(tenon connect github --device --json | tail -n 1 | jq -r .connection_id)";
 
 /// Arguments of `tenon connect`.
@@ -39,6 +42,9 @@ pub(crate) struct Args {
     /// A parameter of the connection, as the provider asks for it
     #[arg(long = "param", value_name = "NAME=VALUE", requires = "device")]
     params: Vec<String>,
+    /// A setting that syncs of the integration ask for; at a terminal the others are asked
+    #[arg(long = "setting", value_name = "NAME=VALUE", requires = "device")]
+    settings: Vec<String>,
     /// Do not wait for the person
     #[arg(long, requires = "device")]
     no_wait: bool,
@@ -111,7 +117,11 @@ async fn connect(args: &Args) -> anyhow::Result<()> {
 }
 
 async fn by_device(client: &Client, args: &Args) -> anyhow::Result<()> {
-    let begun: Data<Value> = client.post("/oauth/device", &body(args)?).await?;
+    let mut body = body(args)?;
+    if let Some(settings) = settings::of(client, args).await? {
+        body["metadata"] = settings;
+    }
+    let begun: Data<Value> = client.post("/oauth/device", &body).await?;
     let shown = begun.data.to_string();
     let begun: Begun =
         serde_json::from_value(begun.data).context("the server's answer is not understood")?;
