@@ -3,6 +3,7 @@
 //! Everything here is a value or a decision: no sockets, no files, no database. Time, randomness and ids come in as
 //! parameters ([`clock::Clock`], [`random::Random`], [`ids::Ids`]), so that a test can play a month in milliseconds.
 
+pub mod account;
 pub mod api_key;
 pub mod auth;
 pub mod clock;

@@ -84,6 +84,7 @@ test('settings of syncs are asked after the credentials and stored with the conn
     await frame.selectOption('#field-settings_closedToo', 'true');
     await frame.click('button[type=submit]');
     await inState(frame, 'success');
+    await until('the account', async () => (await frame.locator('#main [role=status]').innerText()) === 'acme');
     const [{ payload }] = await events('connect');
     const connection = await server.ok('GET', `/connections/${payload.connectionId}?provider_config_key=one-key`);
     assert.deepEqual(connection.metadata, { team: 'sales', days: 7, closedToo: true });
@@ -118,18 +119,18 @@ test('an operator adds a language with a file', async () => {
 });
 
 /** A connection of a user, made like the page makes it. */
-async function connect(user, key = 'right-key') {
+async function connect(user, subdomain = 'acme') {
     const token = await openSession(server, ['one-key'], { end_user: { id: user } });
-    const response = await fetch(`${server.url}/api-auth/api-key/one-key?connect_session_token=${token}&params[subdomain]=acme`, {
-        method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ apiKey: key }),
+    const response = await fetch(`${server.url}/api-auth/api-key/one-key?connect_session_token=${token}&params[subdomain]=${subdomain}`, {
+        method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ apiKey: 'right-key' }),
     });
     assert.equal(response.status, 200);
     return (await response.json()).connectionId;
 }
 
 test('people see what they have connected, reconnect it and disconnect it', async () => {
-    const [kept, gone, foreign] = [await connect('ann'), await connect('ann'), await connect('ben')];
-    for (const [theme, width] of [['light', 1280], ['dark', 390], ['light', 320]]) {
+    const [kept, gone, foreign] = [await connect('ann'), await connect('ann', 'beta'), await connect('ben')];
+    for (const [theme, width] of [['light', 1280], ['dark', 390], ['light', 390], ['light', 320]]) {
         const look = await appPage({ viewport: { width, height: 800 } });
         const token = await openSession(server, [], { end_user: { id: 'ann' }, manage_connections: true });
         const { frame } = await openConnectUI(look, host, server, token, { path: '/connect-ui/my-connections', themeOverride: theme });
@@ -142,11 +143,12 @@ test('people see what they have connected, reconnect it and disconnect it', asyn
     const token = await openSession(server, [], { end_user: { id: 'ann' }, manage_connections: true });
     const { frame, events } = await openConnectUI(page, host, server, token, { path: '/connect-ui/my-connections' });
     await inState(frame, 'connections');
-    assert.equal(await frame.locator('.mine').count(), 2);
+    assert.deepEqual(await frame.locator('.mine .account').allInnerTexts(), ['beta', 'acme']);
 
     // The newest stands first; a first thought better of it, the second click means it.
     await frame.getByRole('button', { name: /^Disconnect/ }).first().click();
     await inState(frame, 'confirm');
+    assert.equal(await frame.locator('h1').innerText(), 'Disconnect One Key (beta)?');
     await frame.getByRole('button', { name: 'Cancel' }).click();
     await frame.getByRole('button', { name: /^Disconnect/ }).first().click();
     await inState(frame, 'confirm');

@@ -104,10 +104,24 @@ export async function openConnectUI(page, host, server, token, { path = '/connec
 
 /** Waits until a page or frame of ours is in one of these states; returns which. */
 export async function inState(frame, ...states) {
-    return until(`${states.join(' or ')}`, async () => {
+    const reached = await until(`${states.join(' or ')}`, async () => {
         const state = await frame.evaluate(() => document.documentElement.dataset.state);
         return states.includes(state) && state;
     });
+    await picture(frame, `state-${reached}`);
+    return reached;
+}
+
+let pictures = 0;
+
+/** A picture for whoever wants to look at the pages, in the folder TENON_SCREENSHOTS. */
+export async function picture(frame, name) {
+    const folder = process.env.TENON_SCREENSHOTS;
+    if (!folder) return;
+    await mkdir(folder, { recursive: true });
+    const page = frame.page?.() ?? frame;
+    pictures += 1;
+    await page.screenshot({ path: join(folder, `${name}-${process.pid}-${pictures}.png`) });
 }
 
 /** What a person who cannot see, or sees badly, would stumble over. Runs in the page. */

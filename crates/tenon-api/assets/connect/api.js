@@ -1,6 +1,6 @@
 // Whom the page talks to: its API, and the application that shows it (connect-ui-and-dashboard.md, A1 to A3).
 
-import { message } from './page.js';
+import { $, applySettings, h, keepFocus, later, message, show, skeleton } from './page.js';
 import { language, meta, query, text } from './words.js';
 
 export const framed = window.parent !== window;
@@ -22,6 +22,7 @@ export function apiOf(given) {
 }
 
 export const api = apiOf(query.get('apiURL'));
+export const part = encodeURIComponent;
 export const endpoint = (path) => new URL(path.replace(/^\//, ''), api.href.endsWith('/') ? api : `${api.href}/`);
 
 export const session = {
@@ -53,7 +54,8 @@ export async function call(method, path, { body, token = session.token } = {}) {
   }
   const raw = await response.text();
   let data = null;
-  try { data = raw ? JSON.parse(raw) : null; } catch { /* an answer of something in between */ }
+  // Something in between may have answered.
+  try { data = raw ? JSON.parse(raw) : null; } catch {}
   if (!response.ok) {
     const failure = data?.error ?? {};
     throw new ApiFailure(response.status, failure.code ?? 'unknown_error', failure.message ?? `HTTP ${response.status}`, failure);
@@ -67,11 +69,12 @@ export function note(event, integration) {
   navigator.sendBeacon?.(endpoint('/connect/telemetry'), new Blob([JSON.stringify(body)], { type: 'application/json' }));
 }
 
-let host = '*'; // the origin that gave us the token
+// The origin that gave us the token.
+let host = '*';
 export const tell = (type, payload) => framed && window.parent.postMessage(payload ? { type, payload } : { type }, host);
 
 /** Whether the environment lets this parent show the page. Where a browser hides who it is, nobody is let in. */
-export function isAllowedParent(allowed) {
+function isAllowedParent(allowed) {
   if (!framed || !allowed?.length) return true;
   let parent = host === '*' ? location.ancestorOrigins?.[0] : host;
   try { parent ??= new URL(document.referrer).origin; } catch { return false; }
@@ -80,10 +83,48 @@ export function isAllowedParent(allowed) {
   return parent === location.origin || allowed.some(fits);
 }
 
+/** Whether the environment lets its page be shown here; says so where it does not. */
+export function mayShow(settings) {
+  applySettings(settings);
+  const may = isAllowedParent(settings.allowedOrigins);
+  if (!may) message('not-allowed', { icon: 'err', title: text('notAllowed'), hint: text('notAllowedHint') });
+  return may;
+}
+
+/** The server is away: says so, and tries again after `wait` at first. */
+export function tryLater(load, wait) {
+  message('offline', { icon: 'wait', title: text('offline'), hint: text('offlineHint') });
+  later(wait, () => load(Math.min(wait * 2, 15000)));
+}
+
+/** The person is done with the page. */
+export function depart() {
+  tell('close');
+  if (!framed) message('closed', { icon: 'ok', title: text('tab') });
+}
+
+/** Puts the page into its frame or window, and goes on with the token. `close` is what Escape and the cross do. */
+export function begin(start, { title, close, waits = true, settingsChanged }) {
+  applySettings();
+  document.title = title;
+  document.body.classList.toggle('page', !framed);
+  document.body.classList.toggle('embedded', query.get('embedded') === 'true');
+  $('close').hidden = !framed;
+  $('close').onclick = () => close();
+  keepFocus(() => framed && close());
+  if (handshake(start, settingsChanged) || !api) return;
+  const missing = () => message('no-token', { icon: 'wait', title: text('noToken'), hint: text('noTokenHint') });
+  if (!framed) return missing();
+  show('wait-token', skeleton(), { heading: text('waiting') });
+  if (!waits) return;
+  later(3000, () => $('main').append(h('p', {}, text('waiting'))));
+  later(10000, missing);
+}
+
 /** Waits for the token, from the application or in the address, and hands it on; tells a person where it stays away. */
-export function handshake(start, settingsChanged) {
+function handshake(start, settingsChanged) {
   if (!api) {
-    return message('bad-api', { icon: 'err', kind: 'err', title: text('badApi'), hint: text('badApiHint', { url: query.get('apiURL') }) });
+    return message('bad-api', { icon: 'err', title: text('badApi'), hint: text('badApiHint', { url: query.get('apiURL') }) });
   }
   window.addEventListener('message', ({ source, origin, data }) => {
     if (!framed || source !== window.parent) return;

@@ -1,9 +1,9 @@
 // The page that connects an account: no build, a module for each matter (docs/reference/connect-ui.md).
 
-import { api, call, framed, handshake, isAllowedParent, note, session } from './api.js';
+import { api, begin, call, framed, mayShow, note, session, tryLater } from './api.js';
 import { attempt, listenToCallbacks, outcome, resume } from './flow.js';
-import { $, applySettings, h, keepFocus, later, message, page, show, skeleton } from './page.js';
-import { choose, close, showExpired, showForm, showList, showNoToken, showSuccess, showTrouble } from './views.js';
+import { $, applySettings, page, show, skeleton } from './page.js';
+import { choose, close, showExpired, showForm, showList, showSuccess, showTrouble } from './views.js';
 import { beside, query, text } from './words.js';
 
 /** Shows, for the last two minutes, when the session ends; what is under way then still comes to its end. */
@@ -50,10 +50,7 @@ async function load(wait = 1000) {
     const allowed = data.allowed_integrations;
     session.data = data;
     session.list = allowed?.length ? list.filter((item) => allowed.includes(item.unique_key)) : list;
-    applySettings(data.connectUISettings);
-    if (!isAllowedParent(data.connectUISettings.allowedOrigins)) {
-      return message('not-allowed', { icon: 'err', kind: 'err', title: text('notAllowed'), hint: text('notAllowedHint') });
-    }
+    if (!mayShow(data.connectUISettings)) return;
     note('open');
     if (state) countDown(state.expires_in);
     if (state && resume(state)) return;
@@ -62,36 +59,19 @@ async function load(wait = 1000) {
   } catch (failure) {
     if (token !== session.token) return;
     if (failure.code !== 'network') return showTrouble(failure, () => load());
-    message('offline', { icon: 'wait', title: text('offline'), hint: text('offlineHint') });
-    later(wait, () => load(Math.min(wait * 2, 15000)));
+    tryLater(load, wait);
   }
 }
 
-applySettings();
-document.title = text('title');
-document.body.classList.toggle('page', !framed);
-document.body.classList.toggle('embedded', query.get('embedded') === 'true');
-$('close').hidden = !framed;
-$('close').onclick = () => close();
 $('backdrop').addEventListener('mousedown', (event) => { if (framed && event.target === $('backdrop')) close('click:outside'); });
-keepFocus(() => framed && close());
-
 if (api) {
   listenToCallbacks();
   addEventListener('online', () => page.state === 'offline' && load());
 }
-const preview = query.get('preview') === 'true';
-const begun = handshake(start, async (settings) => {
-  applySettings(settings);
-  if (!session.token) (await beside('preview.js')).show(settings, { page, session, showForm, showSuccess });
+begin(start, {
+  title: text('title'), close, waits: query.get('preview') !== 'true',
+  settingsChanged: async (settings) => {
+    applySettings(settings);
+    if (!session.token) (await beside('preview.js')).show(settings, { page, session, showForm, showSuccess });
+  },
 });
-if (api && !begun) {
-  if (!framed) showNoToken();
-  else {
-    show('wait-token', skeleton(), { heading: text('waiting') });
-    if (!preview) {
-      later(3000, () => $('main').append(h('p', {}, text('waiting'))));
-      later(10000, showNoToken);
-    }
-  }
-}

@@ -95,7 +95,8 @@ export function complaint({ definition, required, kind }, value) {
     return fits ? null : 'bad_number';
   }
   let rule = null;
-  try { rule = pattern && new RegExp(pattern); } catch { /* the server knows */ }
+  // Browsers may not know the pattern; the server does.
+  try { rule = pattern && new RegExp(pattern); } catch {}
   return rule && !rule.test(value) || value.length < minLength || value.length > maxLength ? 'bad_pattern' : null;
 }
 

@@ -1,6 +1,6 @@
 // One try to connect after the other, and the socket that tells how it ended (connect-ui-and-dashboard.md, A4 and B3).
 
-import { ApiFailure, api, call, endpoint, note, session, tell } from './api.js';
+import { ApiFailure, api, call, endpoint, note, part, session, tell } from './api.js';
 import { OVERRIDES, grouped } from './fields.js';
 import { page } from './page.js';
 import { query } from './words.js';
@@ -44,12 +44,14 @@ export async function outcome(method = 'GET', more = '') {
   return data;
 }
 
-let known = null; // the latest attempt that was there before the one under way
+// The latest attempt that was there before the one under way.
+let known = null;
 
 /** The application has heard how it ended: the server keeps that. */
 async function heard() {
   const data = await outcome('POST', '/told').catch(() => null);
   known = data?.attempt?.id ?? known;
+  return data?.attempt;
 }
 
 export let attempt = null;
@@ -71,17 +73,17 @@ export class Attempt {
     tell('error', { errorType, errorMessage });
   }
 
-  succeed(result, again = false) {
+  succeed(result, again = false, account = '') {
     if (this.over) return;
     this.end();
-    if (!again) {
-      note('view:success', this.key);
-      // The name of a frame outlives its reload, and goes with it.
-      window.name = result.connectionId;
-      tell('connect', result);
-      heard();
-    }
-    showSuccess(result);
+    const name = showSuccess(result);
+    name(account);
+    if (again) return;
+    note('view:success', this.key);
+    // The name of a frame outlives its reload, and goes with it.
+    window.name = result.connectionId;
+    tell('connect', result);
+    heard().then((ended) => name(ended?.account));
   }
 
   async fail(failure) {
@@ -113,8 +115,8 @@ export class Attempt {
   }
 }
 
-function settle(current, { state, provider_config_key: providerConfigKey, connection_id: connectionId, error }, again) {
-  if (state === 'connected') return current.succeed({ providerConfigKey, connectionId, isPending: false }, again);
+function settle(current, { state, provider_config_key: providerConfigKey, connection_id: connectionId, account, error }, again) {
+  if (state === 'connected') return current.succeed({ providerConfigKey, connectionId, isPending: false }, again, account);
   current.told ||= Boolean(again);
   current.fail(new ApiFailure(400, error?.type ?? 'unknown_error', error?.message ?? ''));
 }
@@ -182,7 +184,7 @@ const socketId = (ms) => socket.id || Promise.race([new Promise((ready) => socke
 export async function connectByPopup(fields, values) {
   const current = new Attempt(session.integration);
   const address = (id) => {
-    const url = endpoint(`/oauth/connect/${encodeURIComponent(current.key)}`);
+    const url = endpoint(`/oauth/connect/${part(current.key)}`);
     const search = flowQuery(fields, values);
     if (id) search.set('ws_client_id', id);
     url.search = search;
@@ -233,7 +235,7 @@ export async function connectByPost(fields, values) {
   const route = provider.installation === 'outbound' ? 'auth/oauth-outbound' : POST_ROUTES[provider.auth_mode];
   showChecking();
   try {
-    const path = `/${route}/${encodeURIComponent(integration.unique_key)}?${flowQuery(fields, values)}`;
+    const path = `/${route}/${part(integration.unique_key)}?${flowQuery(fields, values)}`;
     // The session travels in the query; a header of its own would only cost a round trip more.
     const result = await call('POST', path, { body: bodyOf(provider, fields, values), token: null });
     current.succeed(result ?? { providerConfigKey: integration.unique_key });

@@ -1,9 +1,8 @@
 // Elements, the one place where states are shown, and how the page looks.
 
-import { customise, query, text } from './words.js';
+import { customise, query, root, text } from './words.js';
 
 export const $ = (id) => document.getElementById(id);
-const SVG = 'http://www.w3.org/2000/svg';
 const SHAPES = {
   ok: 'm5 13 4 4L19 7', err: 'M12 5v9m0 5v.01', run: 'M12 3a9 9 0 1 0 9 9', wait: 'M12 6v6l4 2',
   window: 'M4 5h16v14H4zM4 9h16', arrow: 'm6 3 5 5-5 5',
@@ -21,27 +20,25 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** One of our own shapes; nothing of anybody else goes into the text. */
 export function shape(name, size = 24, kind = '') {
-  const svg = document.createElementNS(SVG, 'svg');
-  svg.setAttribute('viewBox', `0 0 ${size} ${size}`);
-  svg.setAttribute('aria-hidden', 'true');
-  if (kind) svg.setAttribute('class', kind);
-  const path = document.createElementNS(SVG, 'path');
-  path.setAttribute('d', SHAPES[name]);
-  svg.append(path);
-  return svg;
+  const box = h('i');
+  box.innerHTML = `<svg viewBox="0 0 ${size} ${size}" aria-hidden="true" class="${kind}"><path d="${SHAPES[name]}"/></svg>`;
+  return box.firstChild;
 }
 
-export const mark = (name, kind = '') => h('div', { class: `mark ${kind}` }, shape(name));
+export const mark = (name, kind = name) => h('div', { class: `mark ${kind}` }, shape(name));
 export const button = (label, click, plain = false) =>
   h('button', { type: 'button', class: plain ? 'button plain' : 'button', click }, label);
+/** A button that looks like a link. */
+export const quiet = (label, click, more = {}) => h('button', { type: 'button', class: 'link', click, ...more }, label);
 export const link = (label, href, more = {}) => h('a', { href, target: '_blank', rel: 'noopener', ...more }, label);
 
 /** A button that puts something on the clipboard. */
-export const copier = (value, kind = 'link') => h('button', { type: 'button', class: kind, click: async ({ target }) => {
+export const copier = (value, more) => quiet(text('copy'), async ({ target }) => {
   await navigator.clipboard?.writeText(value);
   target.textContent = text('copied');
-} }, text('copy'));
+}, more);
 
 export const page = { state: '', timers: [], leaveGuard: false, settings: {} };
 
@@ -49,7 +46,7 @@ export const page = { state: '', timers: [], leaveGuard: false, settings: {} };
 export function show(state, content, { back, center = false, heading } = {}) {
   page.timers.splice(0).forEach(clearTimeout);
   page.state = state;
-  document.documentElement.dataset.state = state;
+  root.dataset.state = state;
   const main = $('main');
   main.className = center ? 'center' : '';
   main.replaceChildren(...content.filter(Boolean));
@@ -70,9 +67,9 @@ export function show(state, content, { back, center = false, heading } = {}) {
 
 export const later = (ms, run) => page.timers.push(setTimeout(run, ms));
 
-export function message(state, { icon, kind, title, hint, actions = [], more = [], back }) {
+export function message(state, { icon, title, hint, actions = [], more = [], back }) {
   show(state, [
-    mark(icon, kind), h('h1', {}, title), hint ? h('p', {}, hint) : null, ...more,
+    mark(icon), h('h1', {}, title), hint ? h('p', {}, hint) : null, ...more,
     actions.length ? h('div', { class: 'actions' }, actions) : null,
   ], { center: true, back });
 }
@@ -98,7 +95,6 @@ export function readableOn(hex) {
 export function applySettings(settings = {}) {
   page.settings = settings;
   customise(settings.texts);
-  const root = document.documentElement;
   const asked = query.get('theme') || settings.defaultTheme;
   const dark = asked === 'dark' || (asked !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches);
   const set = (name, value) => (value ? root.style.setProperty(name, value) : root.style.removeProperty(name));

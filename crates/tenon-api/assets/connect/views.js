@@ -1,9 +1,9 @@
 // What each state shows (connect-ui-and-dashboard.md, B1).
 
-import { call, framed, note, session, tell } from './api.js';
+import { call, depart, framed, note, part, session } from './api.js';
 import { POPUP, complaint, fieldsOf, isSecret, titleOf, trimmed, visible } from './fields.js';
 import { Attempt, attempt, connectByPopup, connectByPost, leave, openSocket, socket, watchClosed } from './flow.js';
-import { $, button, copier, h, later, link, mark, message, page, shape, show, skeleton } from './page.js';
+import { $, button, copier, h, later, link, mark, message, page, quiet, shape, show, skeleton } from './page.js';
 import { beside, text, title } from './words.js';
 
 export const nameOf = (integration) => integration.display_name || session.provider?.display_name || integration.unique_key;
@@ -14,8 +14,7 @@ export function close(event = 'click:close') {
   note(event, session.integration?.unique_key);
   attempt?.end();
   leave();
-  tell('close');
-  if (!framed) message('closed', { icon: 'ok', title: text('tab') });
+  depart();
 }
 
 export async function choose(integration) {
@@ -23,7 +22,6 @@ export async function choose(integration) {
   note('click:integration', integration.unique_key);
   remember(integration.unique_key);
   show('loading', skeleton(), { heading: nameOf(integration) });
-  const part = encodeURIComponent;
   try {
     const [provider, asked] = await Promise.all([
       call('GET', `/providers/${part(integration.provider)}`), call('GET', `/connect/settings/${part(integration.unique_key)}`),
@@ -42,7 +40,8 @@ export async function choose(integration) {
 const RECENT = 'tenon-connect-recent';
 const recent = () => { try { return JSON.parse(localStorage.getItem(RECENT)) ?? []; } catch { return []; } };
 function remember(key) {
-  try { localStorage.setItem(RECENT, JSON.stringify([key, ...recent().filter((other) => other !== key)].slice(0, 5))); } catch { /* no storage here */ }
+  // Some browsers have no storage in frames.
+  try { localStorage.setItem(RECENT, JSON.stringify([key, ...recent().filter((other) => other !== key)].slice(0, 5))); } catch {}
 }
 
 export function showList() {
@@ -75,21 +74,23 @@ export function showList() {
   };
 }
 
-const kept = new Map(); // values of forms, secrets never
+// Values of forms, secrets never.
+const kept = new Map();
 
 export function showForm(problems = {}) {
   if (session.ended) return showExpired();
   const { integration, provider, data, settings } = session;
   if (!provider) return choose(integration);
   const name = nameOf(integration);
+  const key = integration.unique_key;
   const popup = POPUP.includes(provider.auth_mode) && provider.installation !== 'outbound';
-  const preset = data.integrations_config_defaults?.[integration.unique_key];
+  const preset = data.integrations_config_defaults?.[key];
   const fields = fieldsOf({ provider, integration, preset, reconnecting: data.isReconnecting, settings });
   const asked = fields.filter((field) => field.shown);
   session.fields = asked;
-  const values = { ...Object.fromEntries(fields.map((field) => [field.slot, field.value])), ...kept.get(integration.unique_key) };
+  const values = { ...Object.fromEntries(fields.map((field) => [field.slot, field.value])), ...kept.get(key) };
   if (popup) openSocket();
-  note('view:integration', integration.unique_key);
+  note('view:integration', key);
   page.leaveGuard = false;
 
   const rows = new Map();
@@ -132,28 +133,28 @@ export function showForm(problems = {}) {
     const first = wrong.find(Boolean);
     if (first) return first.focus();
     const sent = fields.filter((field) => !field.shown || visible(field, values));
-    kept.set(integration.unique_key, Object.fromEntries(asked.filter((field) => !isSecret(field)).map((field) => [field.slot, values[field.slot]])));
-    note('click:connect', integration.unique_key);
+    kept.set(key, Object.fromEntries(asked.filter((field) => !isSecret(field)).map((field) => [field.slot, values[field.slot]])));
+    note('click:connect', key);
     if (page.preview) page.preview();
     else if (popup) connectByPopup(sent, values);
     else connectByPost(sent, values);
   };
 
-  const docs = data.overrides?.[integration.unique_key]?.docs_connect ?? provider.docs_connect;
+  const docs = data.overrides?.[key]?.docs_connect ?? provider.docs_connect;
   const { application, privacyUrl } = page.settings;
   const hint = asked.length ? text('fill', { name }) : text(popup ? 'popupHint' : 'nothing', { name });
   const elements = (extra) => [...rows].filter(([field]) => (field.group === 'settings') === extra).map(([, row]) => row.element);
   show(asked.length || !popup ? 'form' : 'ready-to-popup', [
     h('img', { class: 'logo', src: integration.logo ?? provider.logo_url, alt: '', width: 48, height: 48 }),
     h('h1', {}, text(data.isReconnecting ? 'again' : 'link', { name })),
-    h('p', {}, hint, ' ', docs && asked.length ? link(text('guide'), docs, { click: () => note('click:doc', integration.unique_key) }) : ''),
+    h('p', {}, hint, ' ', docs && asked.length ? link(text('guide'), docs, { click: () => note('click:doc', key) }) : ''),
     asked.length && popup ? h('p', { class: 'small' }, text('popupHint', { name })) : null,
     h('form', { novalidate: true, autocomplete: 'off', submit }, elements(false),
       settings.length ? h('fieldset', {}, h('legend', {}, text('settings')), elements(true)) : null,
       h('div', { class: 'actions' }, h('button', { class: 'button', type: 'submit' }, text('connect')),
         application || privacyUrl ? h('p', { class: 'small' }, application ? text('consent', { application, name }) : '', ' ',
           privacyUrl ? link(text('privacy'), privacyUrl) : '') : null)),
-  ], { back: session.list.length > 1 ? showList : undefined });
+  ], { back: others() });
   const named = [...rows].filter(([field]) => problems[field.slot] && complain(field, problems[field.slot]));
   named[0]?.[1].input.focus();
 }
@@ -169,11 +170,12 @@ function fieldRow(field, value, change) {
   };
   const typed = { ...common, placeholder: definition.example ?? '', input: (event) => change(event.target.value) };
   const options = definition.enum ?? (field.kind === 'boolean' ? ['true', 'false'] : null);
+  const affixed = { class: 'link affix' };
   let input;
   let extra = null;
   if (definition.fixed) {
     input = h('output', { id }, value);
-    extra = copier(value, 'link affix');
+    extra = copier(value, affixed);
   } else if (options) {
     input = h('select', { ...common, change: (event) => change(event.target.value) },
       value === '' || !field.required ? h('option', { value: '' }, field.required ? text('pick') : '') : null,
@@ -186,12 +188,12 @@ function fieldRow(field, value, change) {
     input = h('input', { ...typed, type: hidden ? 'password' : definition.format === 'email' ? 'email' : 'text', inputmode: number ? 'decimal' : null });
     input.value = value;
     if (hidden) {
-      extra = h('button', { type: 'button', class: 'link affix', 'aria-pressed': 'false', click: ({ target }) => {
+      extra = quiet(text('show'), ({ target }) => {
         const reveal = input.type === 'password';
         input.type = reveal ? 'text' : 'password';
         target.textContent = text(reveal ? 'hide' : 'show');
-        target.setAttribute('aria-pressed', String(reveal));
-      } }, text('show'));
+        target.setAttribute('aria-pressed', reveal);
+      }, { ...affixed, 'aria-pressed': 'false' });
     }
   }
   const affix = (part) => part && h('span', { class: 'affix', dir: 'ltr' }, part);
@@ -205,7 +207,7 @@ function fieldRow(field, value, change) {
 
 export function showChecking() {
   const time = h('p', {});
-  show('checking', [mark('run', 'run'), h('h1', {}, text('checking')), time], { center: true });
+  show('checking', [mark('run'), h('h1', {}, text('checking')), time], { center: true });
   const tick = (seconds) => {
     if (seconds >= 2) time.textContent = text('seconds', { n: seconds });
     later(1000, () => tick(seconds + 1));
@@ -255,33 +257,37 @@ export function showTrouble(failure, again = () => showForm()) {
     [path[0] === 'metadata' ? `settings.${path[1]}` : path.at(-1), reason]));
   if (session.fields?.some((field) => problems[field.slot])) return showForm(problems);
   const name = currentName();
-  const evidence = `${failure.code} ${failure.message}`;
-  const cause = (CAUSES.find(([pattern]) => pattern.test(failure.code)) ?? CAUSES.find(([pattern]) => pattern.test(evidence)))?.[1] ?? 'why_unknown';
+  const causeIn = (evidence) => CAUSES.find(([pattern]) => pattern.test(evidence))?.[1];
+  const cause = causeIn(failure.code) ?? causeIn(`${failure.code} ${failure.message}`) ?? 'why_unknown';
   if (!session.integration) note('view:unknown_error');
   const details = [failure.code, failure.message, session.reference && `${text('reference')}: ${session.reference}`].filter(Boolean).join('\n');
   message('failed', {
-    icon: 'err', kind: 'err', title: name ? text('failed', { name }) : text('offline'), hint: text(cause, { name }),
+    icon: 'err', title: name ? text('failed', { name }) : text('offline'), hint: text(cause, { name }),
     more: [h('details', {}, h('summary', {}, text('details')), h('pre', { dir: 'ltr' }, details), copier(details)), ...support()],
     actions: [button(text('retry'), () => again())],
-    back: session.list.length > 1 ? showList : undefined,
+    back: others(),
   });
 }
 
+/** The way to the list, where it has more than one. */
+const others = () => (session.list.length > 1 ? showList : null);
 const support = () => (page.settings.supportUrl ? [h('p', {}, link(text('support'), page.settings.supportUrl))] : []);
 
+/** Answers what names the account, which may be known a moment later. */
 export function showSuccess(result) {
   page.leaveGuard = false;
   socket.live?.close();
   const name = currentName();
+  const account = h('p', { role: 'status' });
   message('success', {
-    icon: 'ok', kind: 'ok', title: text(result.isPending ? 'pending' : 'done', { name }),
-    hint: framed ? text('doneHint') : text('tab'),
+    icon: 'ok', title: text(result.isPending ? 'pending' : 'done', { name }),
+    hint: framed ? text('doneHint') : text('tab'), more: [account],
     actions: [
       framed && button(text('finish'), () => close('click:finish')),
-      session.list.length > 1 && button(text('another'), showList, true),
+      others() && button(text('another'), showList, true),
     ],
   });
+  return (given) => { account.textContent ||= given ?? ''; };
 }
 
 export const showExpired = () => message('expired', { icon: 'wait', title: text('expired'), hint: text('expiredHint'), more: support() });
-export const showNoToken = () => message('no-token', { icon: 'wait', title: text('noToken'), hint: text('noTokenHint') });

@@ -29,5 +29,6 @@ export function customise(own) {
   for (const [key, value] of Object.entries(own?.[language] ?? {})) if (typeof texts[key] === 'string' && value) texts[key] = value;
 }
 
-document.documentElement.lang = language;
-document.documentElement.dir = texts.dir;
+export const root = document.documentElement;
+root.lang = language;
+root.dir = texts.dir;

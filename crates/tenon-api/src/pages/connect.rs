@@ -12,7 +12,11 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
-use tenon_engine::environments::frame_origins;
+use tenon_engine::{
+    connections::sessions,
+    environments::{ConnectUi, frame_origins},
+};
+use tenon_store::StoreError;
 use url::Url;
 
 use super::assets;
@@ -28,7 +32,7 @@ pub struct ConnectPages {
     pub api_urls: Vec<String>,
 }
 
-/// The pages that stand here.
+/// The pages that stand here: one document, with another module each.
 #[derive(Clone, Copy, Debug)]
 enum Document {
     Connect,
@@ -36,10 +40,23 @@ enum Document {
 }
 
 impl Document {
-    const fn file(self) -> &'static str {
+    /// Title until the module runs, name of the module, and style sheets.
+    const fn parts(self) -> (&'static str, &'static str, &'static [&'static str]) {
         match self {
-            Self::Connect => "connect/index.html",
-            Self::MyConnections => "connect/my-connections.html",
+            Self::Connect => ("Connect an account", "connect", &["connect"]),
+            Self::MyConnections => (
+                "My connections",
+                "my-connections",
+                &["connect", "my-connections"],
+            ),
+        }
+    }
+
+    /// The way from the page to its files.
+    const fn files(self) -> &'static str {
+        match self {
+            Self::Connect => "",
+            Self::MyConnections => "../",
         }
     }
 }
@@ -73,35 +90,36 @@ async fn add_slash(uri: axum::http::Uri) -> Redirect {
     Redirect::temporary(&format!("{name}/{}", query.unwrap_or_default()))
 }
 
-async fn beside_api(State(app): State<App>) -> Response {
-    page(&app, Document::Connect, "").await
+async fn beside_api(State(app): State<App>, query: RawQuery) -> Response {
+    page(&app, Document::Connect, "", &query).await
 }
 
-async fn mine_beside_api(State(app): State<App>) -> Response {
-    page(&app, Document::MyConnections, "").await
+async fn mine_beside_api(State(app): State<App>, query: RawQuery) -> Response {
+    page(&app, Document::MyConnections, "", &query).await
 }
 
-async fn alone(State(app): State<App>) -> Response {
-    page(&app, Document::Connect, &app.engine.settings.public_url).await
-}
-
-async fn mine_alone(State(app): State<App>) -> Response {
+async fn alone(State(app): State<App>, query: RawQuery) -> Response {
     let api = &app.engine.settings.public_url;
-    page(&app, Document::MyConnections, api).await
+    page(&app, Document::Connect, api, &query).await
+}
+
+async fn mine_alone(State(app): State<App>, query: RawQuery) -> Response {
+    let api = &app.engine.settings.public_url;
+    page(&app, Document::MyConnections, api, &query).await
 }
 
 async fn file_beside_api(state: State<App>, path: Path<String>, query: RawQuery) -> Response {
     if path.contains('.') {
         return file(&path, query);
     }
-    beside_api(state).await
+    beside_api(state, query).await
 }
 
 async fn file_alone(state: State<App>, path: Path<String>, query: RawQuery) -> Response {
     if path.contains('.') {
         return file(&path, query);
     }
-    alone(state).await
+    alone(state, query).await
 }
 
 async fn texts(
@@ -122,16 +140,27 @@ fn file(name: &str, RawQuery(query): RawQuery) -> Response {
 }
 
 /// A document. `api` is empty where the page finds the API by its own address.
-async fn page(app: &App, document: Document, api: &str) -> Response {
-    let Some(text) = assets::text(document.file()) else {
+async fn page(app: &App, document: Document, api: &str, query: &RawQuery) -> Response {
+    let Some(text) = assets::text("connect/page.html") else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let framed_by = match frame_origins(&app.engine).await {
+    let (title, module, styles) = document.parts();
+    let styles: Vec<String> = styles
+        .iter()
+        .map(|name| {
+            format!(r#"<link rel="stylesheet" href="{{{{files}}}}{name}.css?v={{{{version}}}}">"#)
+        })
+        .collect();
+    let framed_by = match framed_by(app, query).await {
         Ok(origins) => origins,
         Err(error) => return crate::ApiError::internal(&error).into_response(),
     };
     let escaped = |text: &str| maud::html! { (text) }.into_string();
     let html = text
+        .replace("{{title}}", title)
+        .replace("{{module}}", module)
+        .replace("{{styles}}", &styles.join("\n"))
+        .replace("{{files}}", document.files())
         .replace("{{api}}", &escaped(api))
         .replace("{{origins}}", &escaped(&origins(app).join(" ")))
         .replace("{{languages}}", &escaped(&app.connect.languages.names()))
@@ -157,6 +186,27 @@ async fn page(app: &App, document: Document, api: &str) -> Response {
     ];
     // No `X-Frame-Options`: applications show these pages in a frame.
     (headers, html).into_response()
+}
+
+/// Who may show the page in a frame. A shared link brings its session along, and with it the environment; an application
+/// hands the token over later, so that its page is let through to wherever any environment is shown, and judges by itself.
+async fn framed_by(
+    app: &App,
+    RawQuery(query): &RawQuery,
+) -> Result<Option<Vec<String>>, StoreError> {
+    let pairs = url::form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes());
+    let mut tokens = pairs.filter(|(name, _)| name == "session_token");
+    let session = match tokens.next() {
+        Some((_, token)) => sessions::find(&app.engine, &token).await?,
+        None => None,
+    };
+    match session {
+        Some(session) => {
+            let own = ConnectUi::of(&app.engine, session.environment).await?;
+            Ok((!own.allowed_origins.is_empty()).then_some(own.allowed_origins))
+        }
+        None => frame_origins(&app.engine).await,
+    }
 }
 
 /// The origins of our API: the public one, and what the operator adds.
@@ -271,7 +321,7 @@ mod tests {
     #[test]
     fn the_files_stay_small() {
         let size = |name: &str| assets::text(name).expect("it exists").len();
-        assert!(size("connect/index.html") <= 6_000);
+        assert!(size("connect/page.html") <= 6_000);
         assert!(size("connect/connect.css") <= 8_192);
         // Brotli of what is sent is held to its bound by the tests in the browser.
         let sent = module::joined("connect.js").expect("the module").len();

@@ -15,7 +15,9 @@ use axum::{
     routing::{delete, get, post},
 };
 use serde_json::{Value, json};
+use tenon_core::account::account_name;
 use tenon_engine::connections::sessions::OpenedSession;
+use tenon_store::{StoreError, connections::ConnectionRow};
 
 use crate::App;
 
@@ -37,6 +39,13 @@ pub(crate) fn routes() -> Router<App> {
             post(mine::reconnect::create),
         )
         .route("/connect/telemetry", post(telemetry::collect))
+}
+
+/// What the owner of a connection knows its account by, as far as the provider or the form told it.
+async fn account_of(app: &App, row: &ConnectionRow) -> Result<Option<String>, StoreError> {
+    let credentials = app.engine.reader().open_credentials(row).await?;
+    let config = serde_json::from_str(&row.connection_config).unwrap_or_default();
+    Ok(account_name(&credentials, &config))
 }
 
 /// The answer to an opened session.

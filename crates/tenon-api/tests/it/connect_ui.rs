@@ -96,10 +96,14 @@ async fn settings_that_could_do_harm_are_refused() {
 #[tokio::test]
 async fn a_page_is_framed_by_the_origins_of_the_environments_only() {
     let app = TestApp::start().await;
-    let policy = || async {
-        let page = app.anonymous("GET", "/connect-ui/").send().await;
-        page.header("content-security-policy").to_owned()
+    let policy_at = |path: String| {
+        let app = &app;
+        async move {
+            let page = app.anonymous("GET", &path).send().await;
+            page.header("content-security-policy").to_owned()
+        }
     };
+    let policy = || policy_at("/connect-ui/".to_owned());
     assert!(!policy().await.contains("frame-ancestors"));
     let origins = json!({"allowedOrigins": ["https://app.acme.test", "https://*.acme.test"]});
     app.patch("/environment/connect-ui", origins).await;
@@ -114,6 +118,18 @@ async fn a_page_is_framed_by_the_origins_of_the_environments_only() {
         .await
         .unwrap();
     assert!(!policy().await.contains("frame-ancestors"));
+    // A shared link brings its session along.
+    let token = app.session(json!({"end_user": {"id": "u"}})).await;
+    for page in ["", "my-connections/"] {
+        let shared = policy_at(format!("/connect-ui/{page}?session_token={token}")).await;
+        assert_eq!(
+            shared.split_once("frame-ancestors").unwrap().1,
+            " 'self' https://app.acme.test https://*.acme.test"
+        );
+    }
+    let unknown = "0".repeat(64);
+    let stale = format!("/connect-ui/?session_token=nango_connect_session_{unknown}");
+    assert!(!policy_at(stale).await.contains("frame-ancestors"));
 }
 
 /// A session that may manage the connections of a user, and one that connects.
@@ -166,6 +182,7 @@ async fn a_person_sees_and_ends_own_connections_only() {
             "provider_config_key",
             "provider",
             "display_name",
+            "account",
             "logo",
             "status",
             "since",

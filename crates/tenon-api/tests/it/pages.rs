@@ -142,7 +142,7 @@ async fn files_are_served_with_their_type_and_kept_when_their_version_is_named()
         200
     );
     assert_eq!(
-        app.anonymous("GET", "/ui/assets/..%2Fconnect%2Findex.html")
+        app.anonymous("GET", "/ui/assets/..%2Fconnect%2Fpage.html")
             .send()
             .await
             .status(),

@@ -5,6 +5,7 @@ use serde::Serialize;
 use tenon_engine::auth::attempts;
 use tenon_store::{connect_attempts::ConnectAttemptRow, connect_sessions::ConnectSessionRow};
 
+use super::account_of;
 use crate::{ApiError, App, caller::LateSessionCaller, query::Query};
 
 /// The answer.
@@ -30,6 +31,9 @@ struct Attempt {
     ws_client_id: Option<String>,
     provider_config_key: String,
     connection_id: String,
+    /// What its owner knows the account by that was connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Failure>,
     /// Whether the application has heard how it ended.
@@ -52,6 +56,7 @@ impl From<ConnectAttemptRow> for Attempt {
                 kind,
                 message: row.error_message.unwrap_or_default(),
             }),
+            account: None,
             told: row.told,
             state: row.state,
             operation_id: row.operation_id,
@@ -89,12 +94,24 @@ pub(super) async fn told(
 
 async fn shown(app: &App, session: ConnectSessionRow) -> Result<Json<Body>, ApiError> {
     let attempt = attempts::latest(&app.engine, &session).await?;
+    let mut attempt = attempt.map(Attempt::from);
+    if let Some(attempt) = &mut attempt
+        && attempt.state == "connected"
+    {
+        let (key, id) = (&attempt.provider_config_key, &attempt.connection_id);
+        let reader = app.engine.reader();
+        let found = reader.find_connection(session.environment, key, id).await?;
+        attempt.account = match &found {
+            Some(row) => account_of(app, row).await?,
+            None => None,
+        };
+    }
     let left = session.expires_at.since(app.engine.clock.now());
     Ok(Json(Body {
         data: Data {
             expires_in: left.as_secs(),
             operation_id: session.operation_id,
-            attempt: attempt.map(Attempt::from),
+            attempt,
         },
     }))
 }

@@ -33,9 +33,11 @@ async fn a_session_tells_how_its_attempt_stands() {
     assert_eq!(fresh["attempt"], Value::Null);
     assert!(fresh["operation_id"].is_string());
 
-    let trip = scene.open_at(&path(&token)).await;
+    let named = format!("{}&params[subdomain]=acme", path(&token));
+    let trip = scene.open_at(&named).await;
     let pending = state(&scene.app, &token).await["attempt"].clone();
     assert_eq!(pending["state"], "pending");
+    assert_eq!(pending.get("account"), None);
     assert_eq!(pending["ws_client_id"], SOCKET);
     assert_eq!(pending["provider_config_key"], "crm");
     assert_eq!(pending["ended_at"], Value::Null);
@@ -46,6 +48,7 @@ async fn a_session_tells_how_its_attempt_stands() {
     assert_eq!(connected["connection_id"], pending["connection_id"]);
     assert_eq!(connected["operation_id"], pending["operation_id"]);
     assert_eq!(connected["told"], false);
+    assert_eq!(connected["account"], "acme");
     let request = scene.app.anonymous("POST", "/connect/session/attempt/told");
     let told = request.bearer(&token).send().await.json();
     assert_eq!(told["data"]["attempt"]["told"], true);

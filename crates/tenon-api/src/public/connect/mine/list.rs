@@ -5,7 +5,12 @@ use serde::Serialize;
 use tenon_store::connections::ConnectionRow;
 
 use super::own;
-use crate::{ApiError, App, caller::SessionCaller, public::providers::logo_url, query::Query};
+use crate::{
+    ApiError, App,
+    caller::SessionCaller,
+    public::{connect::account_of, providers::logo_url},
+    query::Query,
+};
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -20,6 +25,8 @@ struct Shown {
     provider_config_key: String,
     provider: String,
     display_name: String,
+    /// What its owner knows the account by; tells several of one provider apart.
+    account: Option<String>,
     logo: String,
     status: Status,
     /// Since when it is not `ok`, as far as that is known.
@@ -67,13 +74,15 @@ pub(in crate::public::connect) async fn list(
         .reader()
         .list_integrations(session.environment)
         .await?;
-    let data = rows.into_iter().map(|row| {
+    let mut data = Vec::with_capacity(rows.len());
+    for row in rows {
         let integration = integrations
             .iter()
             .find(|integration| integration.pk == row.integration);
         let own_name = integration.and_then(|integration| integration.display_name.clone());
         let provider = app.engine.catalogue.find(&row.provider);
-        Shown {
+        data.push(Shown {
+            account: account_of(&app, &row).await?,
             display_name: own_name
                 .or_else(|| provider.map(|provider| provider.display_name.clone()))
                 .unwrap_or_else(|| row.integration_key.clone()),
@@ -84,9 +93,7 @@ pub(in crate::public::connect) async fn list(
             connection_id: row.connection_id,
             provider_config_key: row.integration_key,
             provider: row.provider,
-        }
-    });
-    Ok(Json(Body {
-        data: data.collect(),
-    }))
+        });
+    }
+    Ok(Json(Body { data }))
 }
