@@ -108,18 +108,17 @@ export async function inState(frame, ...states) {
         const state = await frame.evaluate(() => document.documentElement.dataset.state);
         return states.includes(state) && state;
     });
-    await picture(frame, `state-${reached}`);
+    if (frame.page) await picture(frame.page(), `state-${reached}`);
     return reached;
 }
 
 let pictures = 0;
 
 /** A picture for whoever wants to look at the pages, in the folder TENON_SCREENSHOTS. */
-export async function picture(frame, name) {
+async function picture(page, name) {
     const folder = process.env.TENON_SCREENSHOTS;
     if (!folder) return;
     await mkdir(folder, { recursive: true });
-    const page = frame.page?.() ?? frame;
     pictures += 1;
     await page.screenshot({ path: join(folder, `${name}-${process.pid}-${pictures}.png`) });
 }
