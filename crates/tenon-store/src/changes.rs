@@ -71,6 +71,12 @@ impl Changes {
         self.now(connection) == seen
     }
 
+    /// Counts changes that concern every connection, those of integrations among them. What is read after this holds as
+    /// long as the count stays.
+    pub fn of_all(&self) -> u64 {
+        self.all.load(SeqCst)
+    }
+
     fn now(&self, connection: ConnectionPk) -> Seen {
         Seen {
             all: self.all.load(SeqCst),
@@ -141,9 +147,14 @@ mod tests {
         assert!(!changes.holds(seen.0, one));
         assert!(changes.holds(seen.1, two));
         assert!(changes.seen(before, two).is_none());
+        let of_all = changes.of_all();
+        changes.row("connection", 2);
+        changes.ended();
+        assert_eq!(changes.of_all(), of_all);
         changes.row("integration", 7);
         changes.ended();
         assert!(!changes.holds(seen.1, two));
+        assert!(changes.of_all() > of_all);
     }
 
     #[test]

@@ -127,6 +127,12 @@ macro_rules! reads {
                 let Some((statement, values)) = filter.statement(environment) else {
                     return Ok(Vec::new());
                 };
+                if filter.may_be_among_the_newest(statement) {
+                    let rows = self.query(&CONNECTION_LIST_NEWEST, &values).await?;
+                    if i64::try_from(rows.len()).is_ok_and(|found| found >= filter.limit) {
+                        return rows.iter().map(ConnectionRow::from_row).collect();
+                    }
+                }
                 let rows = self.query(statement, &values).await?;
                 rows.iter().map(ConnectionRow::from_row).collect()
             }
@@ -441,6 +447,15 @@ impl ConnectionRow {
 }
 
 impl ConnectionFilter {
+    /// Whether it is worth while to look through the newest connections first: a page that they fill is the answer.
+    fn may_be_among_the_newest(&self, statement: &'static crate::Statement) -> bool {
+        let starts_from_what_fits = [&CONNECTION_LIST_SEARCH, &CONNECTION_LIST_INTEGRATIONS];
+        starts_from_what_fits
+            .iter()
+            .any(|other| std::ptr::eq(*other, statement))
+            && self.offset.saturating_add(self.limit) <= NEWEST
+    }
+
     /// The statement that starts from the narrowest index, and its values; `None` if nothing can match.
     fn statement(
         &self,
@@ -476,6 +491,8 @@ impl ConnectionFilter {
         let statement = match (&driver, &self.connection_id) {
             (Some(_), _) => &CONNECTION_LIST_LABELLED,
             (None, Some(_)) => &CONNECTION_LIST_ID,
+            (None, None) if search.is_some() => &CONNECTION_LIST_SEARCH,
+            (None, None) if integrations.is_some() => &CONNECTION_LIST_INTEGRATIONS,
             (None, None) => &CONNECTION_LIST,
         };
         let (kind, path, value) = match driver {

@@ -39,10 +39,11 @@ macro_rules! tag {
     };
 }
 
+/// `$by` says how the list is put in order: [`in_order`] reads an index and stops early, [`sorted`] sorts what was found.
 macro_rules! list {
-    ($source:expr, $condition:expr) => {
-        concat!("SELECT ", columns!(), " FROM ", $source, " JOIN integration i ON i.pk = c.integration_pk
-            WHERE c.environment_pk = $1 AND c.deleted_at_us IS NULL AND i.deleted_at_us IS NULL ", $condition, "
+    ($source:expr, $condition:expr, $by:expr) => {
+        concat!("SELECT ", columns!(), " FROM ", $source, "
+            WHERE c.integration_pk = i.pk AND c.deleted_at_us IS NULL AND i.deleted_at_us IS NULL ", $condition, "
             AND (CAST($4 AS TEXT) IS NULL OR c.connection_id = $4)
             AND (CAST($5 AS TEXT) IS NULL OR lower(c.connection_id) LIKE lower($5) ESCAPE '\\' OR EXISTS (
                 SELECT 1 FROM connection_lookup s
@@ -53,10 +54,35 @@ macro_rules! list {
                 WHERE o.environment_pk = $1 AND o.kind = 'end_user' AND o.path = 'organization.id' AND o.value = $7
                     AND o.connection_pk = c.pk))",
             tag!("11", "12"), tag!("13", "14"), tag!("15", "16"), tag!("17", "18"), tag!("19", "20"),
-            tag!("21", "22"), tag!("23", "24"), tag!("25", "26"), tag!("27", "28"), tag!("29", "30"), "
-            ORDER BY c.created_at_us DESC, c.pk DESC LIMIT $2 OFFSET $3")
+            tag!("21", "22"), tag!("23", "24"), tag!("25", "26"), tag!("27", "28"), tag!("29", "30"),
+            $by, " LIMIT $2 OFFSET $3")
     };
 }
+
+macro_rules! in_order {
+    () => {
+        " ORDER BY c.created_at_us DESC, c.pk DESC"
+    };
+}
+
+// A plus sign keeps the planner of SQLite from an index: from reading all connections in order, to save the sorting of a
+// few.
+macro_rules! sorted {
+    () => {
+        " ORDER BY +c.created_at_us DESC, +c.pk DESC"
+    };
+}
+
+/// No label drives the query.
+macro_rules! unlabelled {
+    () => {
+        " AND c.environment_pk = $1 AND CAST($8 AS TEXT) IS NULL AND CAST($9 AS TEXT) IS NULL AND CAST($10 AS TEXT) IS NULL"
+    };
+}
+
+/// How many of the newest connections are looked through before a search looks through all. Beyond these it starts from
+/// what fits, which takes long where much does.
+pub(super) const NEWEST: i64 = 10_000;
 
 crate::statements! {
     CONNECTION_FIND = select!("
@@ -65,13 +91,29 @@ crate::statements! {
     CONNECTION_BY_PK = select!("WHERE c.pk = $1 AND c.deleted_at_us IS NULL");
     CONNECTION_LOCK = select!("
         WHERE c.integration_pk = $1 AND c.connection_id = $2 AND c.deleted_at_us IS NULL");
-    CONNECTION_LIST = list!("connection c",
-        "AND CAST($8 AS TEXT) IS NULL AND CAST($9 AS TEXT) IS NULL AND CAST($10 AS TEXT) IS NULL");
-    CONNECTION_LIST_ID = list!("connection c",
-        "AND c.connection_id = $4
-            AND CAST($8 AS TEXT) IS NULL AND CAST($9 AS TEXT) IS NULL AND CAST($10 AS TEXT) IS NULL");
-    CONNECTION_LIST_LABELLED = list!("connection_lookup l JOIN connection c ON c.pk = l.connection_pk",
-        "AND l.environment_pk = $1 AND l.kind = $8 AND l.path = $9 AND l.value = $10");
+    CONNECTION_LIST = list!("connection c JOIN integration i ON i.pk = c.integration_pk", unlabelled!(), in_order!());
+    CONNECTION_LIST_NEWEST = list!("connection c JOIN integration i ON i.pk = c.integration_pk", concat!("
+        AND c.created_at_us >= COALESCE((
+            SELECT created_at_us FROM connection WHERE environment_pk = $1
+            ORDER BY created_at_us DESC, pk DESC LIMIT 1 OFFSET 10000), 0)", unlabelled!()), in_order!());
+    CONNECTION_LIST_ID = list!("connection c CROSS JOIN integration i",
+        concat!(" AND c.connection_id = $4", unlabelled!()), sorted!());
+    /// What fits comes from indexes that hold all that is compared.
+    CONNECTION_LIST_SEARCH = list!("(
+            SELECT a.pk FROM connection a
+            WHERE a.environment_pk = $1 AND lower(a.connection_id) LIKE lower($5) ESCAPE '\\'
+            UNION
+            SELECT b.connection_pk FROM connection_lookup b
+            WHERE b.environment_pk = $1 AND b.kind = 'end_user' AND b.path IN ('email', 'display_name')
+                AND lower(b.value) LIKE lower($5) ESCAPE '\\'
+        ) AS found CROSS JOIN connection c CROSS JOIN integration i",
+        concat!(" AND c.pk = found.pk", unlabelled!()), sorted!());
+    CONNECTION_LIST_INTEGRATIONS = list!("integration i CROSS JOIN connection c", "
+        AND i.environment_pk = $1 AND CAST($6 AS TEXT) LIKE '%,' || CAST(i.pk AS TEXT) || ',%'
+        AND CAST($8 AS TEXT) IS NULL AND CAST($9 AS TEXT) IS NULL AND CAST($10 AS TEXT) IS NULL", sorted!());
+    CONNECTION_LIST_LABELLED = list!("connection_lookup l CROSS JOIN connection c CROSS JOIN integration i", "
+        AND c.environment_pk = $1 AND c.pk = l.connection_pk AND l.environment_pk = $1 AND l.kind = $8 AND l.path = $9 AND l.value = $10",
+        sorted!());
     CONNECTION_BY_LOOKUP = select!("
         JOIN connection_lookup l ON l.connection_pk = c.pk
         WHERE l.environment_pk = $1 AND l.kind = $2 AND l.path = $3 AND l.value = $4 AND c.integration_pk = $5

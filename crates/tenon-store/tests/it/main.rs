@@ -6,6 +6,7 @@
 )]
 
 mod connect_attempts;
+mod connections;
 mod device_flows;
 mod instance_key;
 mod records;

@@ -174,7 +174,7 @@ async fn look_ups_and_pages_use_their_indexes() {
     }
 }
 
-fn plan_of(database: &rusqlite::Connection, text: &str) -> String {
+pub(crate) fn plan_of(database: &rusqlite::Connection, text: &str) -> String {
     let mut prepared = database
         .prepare(&format!("EXPLAIN QUERY PLAN {text}"))
         .unwrap();
