@@ -100,6 +100,9 @@ pub const IDLE_CONNECTIONS: usize = 256;
 /// Connections kept ready for use: at about 2 kB each a few megabytes, and more than one node serves at a time.
 pub const REMEMBERED_CONNECTIONS: usize = 4096;
 
+/// Integrations kept ready for use: more than most installations have.
+pub const REMEMBERED_INTEGRATIONS: usize = 256;
+
 /// Client certificates whose connections are kept.
 pub const CLIENT_IDENTITIES: usize = 64;
 

@@ -9,6 +9,7 @@ mod learn;
 mod load;
 mod remembered;
 mod rules;
+mod stamps;
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,6 +27,7 @@ use attempt::{AttemptError, Wish};
 pub use health::{Health, HealthReason, HealthState};
 use load::Loaded;
 use remembered::{Held, Remembered};
+pub use stamps::Stamper;
 
 pub use super::dpop::DpopKey;
 use super::{dpop, exchange::KeySets};
@@ -155,14 +157,12 @@ pub struct Refreshes {
     flights: flights::Flights<Result<(), AttemptError>>,
     lanes: lanes::Lanes,
     remembered: Arc<Remembered>,
+    stamps: stamps::Stamps,
     /// What servers want in the proofs of bound tokens.
     pub(crate) nonces: dpop::Nonces,
     /// Keys of issuers whose tokens are exchanged.
     pub(crate) key_sets: KeySets,
 }
-
-/// A connection is marked as fetched at most this often: reads must not turn into writes.
-const STAMP_EVERY: Duration = Duration::from_secs(60);
 
 /// How long somebody with a token that still lives waits for the next one.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -198,13 +198,15 @@ async fn read(
     is_patient: bool,
 ) -> Result<Arc<ConnectionWithCredentials>, CredentialsError> {
     let find = || remembered::find(engine, environment, integration, connection);
-    let mut held = find().await?;
-    if stamp(engine, &held).await {
-        held = find().await?;
-    }
+    let held = find().await?;
     let loaded = &held.loaded;
+    let read_at = engine.refreshes.stamps.note(
+        loaded.row.pk,
+        loaded.row.last_fetched_at,
+        engine.clock.now(),
+    );
     let forced = match refresh {
-        Refresh::Never => return Ok(Arc::clone(&held.connection)),
+        Refresh::Never => return Ok(held.read(read_at)),
         Refresh::IfNeeded => false,
         Refresh::Always => true,
     };
@@ -215,18 +217,18 @@ async fn read(
         } else {
             RefreshError::Exhausted
         };
-        return Err(refused(&held, source));
+        return Err(refused(&held, read_at, source));
     }
     if !loaded.is_due(forced, engine.clock.now()) {
-        return Ok(Arc::clone(&held.connection));
+        return Ok(held.read(read_at));
     }
     let can_wait = !forced && rules::is_usable(&loaded.row, engine.clock.now());
     let Some(outcome) = renew(engine, loaded, forced, can_wait && !is_patient).await else {
-        return Ok(Arc::clone(&held.connection));
+        return Ok(held.read(read_at));
     };
     let held = find().await?;
     let source = match outcome {
-        Ok(()) => return Ok(Arc::clone(&held.connection)),
+        Ok(()) => return Ok(held.read(read_at)),
         Err(AttemptError::Refresh(source)) => source,
         Err(AttemptError::Store(error)) => {
             return Err(CredentialsError::Store(again(&error)));
@@ -234,9 +236,9 @@ async fn read(
     };
     // A provider that is away for a moment takes nothing from a token that still lives.
     if !forced && source.is_passing() && rules::is_usable(&held.loaded.row, engine.clock.now()) {
-        return Ok(Arc::clone(&held.connection));
+        return Ok(held.read(read_at));
     }
-    Err(refused(&held, source))
+    Err(refused(&held, read_at, source))
 }
 
 /// Joins or starts the refresh of a connection. `None`: who is in a hurry uses the token that lives, because the
@@ -275,8 +277,8 @@ async fn renew(
     }
 }
 
-fn refused(held: &Held, source: RefreshError) -> CredentialsError {
-    let mut connection = ConnectionWithCredentials::clone(&held.connection);
+fn refused(held: &Held, read_at: Option<Timestamp>, source: RefreshError) -> CredentialsError {
+    let mut connection = Arc::unwrap_or_clone(held.read(read_at));
     connection.credentials = Secret::default();
     CredentialsError::Refresh {
         connection: Box::new(connection),
@@ -295,28 +297,6 @@ fn again(error: &StoreError) -> StoreError {
             transient: false,
         },
     }
-}
-
-/// Notes the time of a read now and then; whether it did. Best effort: a read does not fail because of that.
-async fn stamp(engine: &Engine, held: &Held) -> bool {
-    let row = &held.loaded.row;
-    let (now, pk) = (engine.clock.now(), row.pk);
-    let is_recent = |at| now.since(at) < STAMP_EVERY && at <= now;
-    if row.last_fetched_at.is_some_and(is_recent) {
-        return false;
-    }
-    let written: Result<(), StoreError> = engine
-        .store
-        .write(move |tx| async move { tx.stamp_connection(pk, now).await })
-        .await;
-    if let Err(error) = written {
-        tracing::warn!(
-            connection.pk = pk.0,
-            "could not note that a connection was read: {error}"
-        );
-        return false;
-    }
-    true
 }
 
 impl RefreshError {

@@ -10,7 +10,10 @@ use tenon_core::{
 };
 use tenon_store::{StoreError, auth::IdleConnection};
 
-use super::{device, flow, refresh};
+use super::{
+    device, flow,
+    refresh::{self, Stamper},
+};
 use crate::Engine;
 
 /// Time between two sweeps.
@@ -73,6 +76,10 @@ impl Refresher {
 
     /// Touches every connection that has been idle for a day; returns how many.
     pub async fn touch_idle(&self) -> Result<usize, StoreError> {
+        let stamper = Stamper {
+            engine: self.engine.clone(),
+        };
+        stamper.store().await?;
         let before = self.engine.clock.now().minus(IDLE);
         let (mut after, mut touched) = (ConnectionPk(i64::MIN), 0);
         loop {
@@ -85,6 +92,7 @@ impl Refresher {
             stream::iter(idle)
                 .for_each_concurrent(AT_ONCE, |connection| self.touch(connection))
                 .await;
+            stamper.store().await?;
         }
     }
 

@@ -34,6 +34,9 @@ pub(super) fn start(engine: &Engine, shutdown: &Cancel) -> JoinSet<()> {
     add("refresher", |engine, shutdown| {
         Box::pin(auth::Refresher { engine }.run(shutdown))
     });
+    add("stamper", |engine, shutdown| {
+        Box::pin(auth::refresh::Stamper { engine }.run(shutdown))
+    });
     add("keeper", |engine, shutdown| {
         Box::pin(Keeper::new(engine).run(shutdown))
     });

@@ -11,7 +11,9 @@ use tenon_engine::{
     Engine,
     auth::{
         Refresher,
-        refresh::{ConnectionWithCredentials, CredentialsError, Refresh, RefreshError, fresh},
+        refresh::{
+            ConnectionWithCredentials, CredentialsError, Refresh, RefreshError, Stamper, fresh,
+        },
     },
 };
 use tenon_testkit::{TestClock, oauth::refuse, upstream::Answer};
@@ -541,8 +543,25 @@ async fn reads_of_a_fresh_token_write_nothing_within_a_minute() {
     scene.app.clock.advance(Duration::from_secs(30));
     assert_eq!(scene.read("alice").await.json()["last_fetched_at"], first);
     scene.app.clock.advance(Duration::from_secs(31));
-    assert_ne!(scene.read("alice").await.json()["last_fetched_at"], first);
+    let second = scene.read("alice").await.json()["last_fetched_at"].clone();
+    assert_ne!(second, first);
     assert_eq!(scene.provider.refresh_requests(), 0);
+    // It is stored a moment later.
+    let engine = scene.app.engine.clone();
+    let stored = || async {
+        let reader = engine.reader();
+        let row = reader.find_connection(scene.app.environment.pk, "crm", "alice");
+        row.await.unwrap().unwrap().last_fetched_at
+    };
+    let told = tenon_core::Timestamp::parse_iso(second.as_str().unwrap());
+    assert_ne!(stored().await, told);
+    Stamper {
+        engine: engine.clone(),
+    }
+    .store()
+    .await
+    .unwrap();
+    assert_eq!(stored().await, told);
 }
 
 impl Scene {

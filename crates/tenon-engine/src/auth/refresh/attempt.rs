@@ -168,7 +168,7 @@ async fn load(
         return Ok(None);
     };
     let credentials = tx.open_credentials(&row).await?;
-    Ok(Loaded::new(engine, row, integration, credentials))
+    Ok(Loaded::new(engine, row, Arc::new(integration), credentials))
 }
 
 /// What is to be done without asking the provider; `None`: ask it.

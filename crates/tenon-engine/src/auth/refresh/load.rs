@@ -10,7 +10,9 @@ use tenon_core::{
 use tenon_providers::Provider;
 use tenon_store::{StoreError, connections::ConnectionRow, integrations::IntegrationRow};
 
-use super::{ConnectionError, ConnectionErrorKind, ConnectionWithCredentials, CredentialsError};
+use super::{
+    ConnectionError, ConnectionErrorKind, ConnectionWithCredentials, CredentialsError, remembered,
+};
 use crate::{
     Engine,
     auth::{
@@ -22,7 +24,7 @@ use crate::{
 /// A connection and all that is needed to renew its credentials.
 pub(super) struct Loaded {
     pub row: ConnectionRow,
-    pub integration: IntegrationRow,
+    pub integration: Arc<IntegrationRow>,
     pub provider: Arc<Provider>,
     pub mode: AuthMode,
     pub credentials: CredentialsJson,
@@ -51,7 +53,7 @@ impl Loaded {
                 },
             });
         };
-        let Some(settings) = reader.find_integration_by_pk(row.integration).await? else {
+        let Some(settings) = remembered::find_integration(engine, row.integration).await? else {
             return Err(CredentialsError::UnknownIntegration(integration.clone()));
         };
         let credentials = reader.open_credentials(&row).await?;
@@ -63,7 +65,7 @@ impl Loaded {
     pub(super) fn new(
         engine: &Engine,
         row: ConnectionRow,
-        integration: IntegrationRow,
+        integration: Arc<IntegrationRow>,
         credentials: CredentialsJson,
     ) -> Option<Self> {
         let provider = engine.catalogue.find(&integration.provider)?;

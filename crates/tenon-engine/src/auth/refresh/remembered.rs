@@ -8,10 +8,10 @@ use std::{fmt, sync::Arc};
 
 use quick_cache::{Equivalent, sync::Cache};
 use tenon_core::{
-    limits,
-    names::{ConnectionId, EnvironmentPk, IntegrationKey},
+    Timestamp, limits,
+    names::{ConnectionId, EnvironmentPk, IntegrationKey, IntegrationPk},
 };
-use tenon_store::Seen;
+use tenon_store::{Seen, StoreError, integrations::IntegrationRow};
 
 use super::{ConnectionWithCredentials, CredentialsError, load::Loaded};
 use crate::Engine;
@@ -24,18 +24,26 @@ pub(super) struct Held {
     seen: Option<Seen>,
 }
 
-/// The connections of this node that were read lately.
-pub(super) struct Remembered(Cache<Key, Arc<Held>>);
+/// The connections of this node that were read lately, and their integrations: who reads connections that nobody has read
+/// lately shall at least not read and open the same integration each time.
+pub(super) struct Remembered {
+    connections: Cache<Key, Arc<Held>>,
+    /// With the count of changes before they were read.
+    integrations: Cache<IntegrationPk, (u64, Arc<IntegrationRow>)>,
+}
 
 impl Default for Remembered {
     fn default() -> Self {
-        Self(Cache::new(limits::REMEMBERED_CONNECTIONS))
+        Self {
+            connections: Cache::new(limits::REMEMBERED_CONNECTIONS),
+            integrations: Cache::new(limits::REMEMBERED_INTEGRATIONS),
+        }
     }
 }
 
 impl fmt::Debug for Remembered {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Remembered({})", self.0.len())
+        write!(formatter, "Remembered({})", self.connections.len())
     }
 }
 
@@ -69,7 +77,7 @@ pub(super) async fn find(
     integration: &IntegrationKey,
     connection: &ConnectionId,
 ) -> Result<Arc<Held>, CredentialsError> {
-    let remembered = &engine.refreshes.remembered.0;
+    let remembered = &engine.refreshes.remembered.connections;
     let wanted = Wanted {
         environment,
         integration,
@@ -101,7 +109,38 @@ pub(super) async fn find(
     Ok(held)
 }
 
+/// The integration as it is stored now; `None` if it is deleted.
+pub(super) async fn find_integration(
+    engine: &Engine,
+    integration: IntegrationPk,
+) -> Result<Option<Arc<IntegrationRow>>, StoreError> {
+    let remembered = &engine.refreshes.remembered.integrations;
+    let changes = engine.store.changes().map(tenon_store::Changes::of_all);
+    if let Some(changes) = changes
+        && let Some((before, row)) = remembered.get(&integration)
+        && before == changes
+    {
+        return Ok(Some(row));
+    }
+    let found = engine.reader().find_integration_by_pk(integration).await?;
+    let found = found.map(Arc::new);
+    if let (Some(changes), Some(row)) = (changes, &found) {
+        remembered.insert(integration, (changes, Arc::clone(row)));
+    }
+    Ok(found)
+}
+
 impl Held {
+    /// The connection as somebody reads it who did so last at this instant.
+    pub(super) fn read(&self, at: Option<Timestamp>) -> Arc<ConnectionWithCredentials> {
+        if self.connection.last_fetched_at == at {
+            return Arc::clone(&self.connection);
+        }
+        let mut connection = ConnectionWithCredentials::clone(&self.connection);
+        connection.last_fetched_at = at;
+        Arc::new(connection)
+    }
+
     fn is_current(&self, engine: &Engine, changes: &tenon_store::Changes) -> bool {
         let is_unchanged = self
             .seen
