@@ -12,8 +12,9 @@ use crate::{
     http::request,
     import, isolates,
     load::{self, Figures},
-    mapping, outbox, records, runs,
+    many, mapping, outbox, records, runs,
     server::{Tenon, own},
+    storm,
 };
 
 /// What all cases share.
@@ -24,6 +25,9 @@ pub(crate) struct Settings {
     pub(crate) rounds: usize,
     /// A Postgres server for the cases that use one; else one of our own.
     pub(crate) database_url: Option<String>,
+    pub(crate) with_postgres: bool,
+    /// Connections of the cases with many of them, if not as many as they are about.
+    pub(crate) connections: Option<usize>,
 }
 
 const CASES: &[&str] = &[
@@ -39,6 +43,8 @@ const CASES: &[&str] = &[
     "sync",
     "records",
     "outbox",
+    "refresh-storm",
+    "many-connections",
 ];
 
 /// Runs the named cases, or all.
@@ -67,6 +73,8 @@ pub(crate) async fn run(settings: &Settings, chosen: &[String]) -> Result<()> {
             "runs" => runs::measure(settings).await?,
             "mapping" => mapping::measure(settings).await?,
             "records" => on_threads(|| records::measure(settings))?,
+            "refresh-storm" => on_threads(|| storm::measure(settings))?,
+            "many-connections" => many::measure(settings).await?,
             "outbox" => on_threads(|| outbox::measure(settings))?,
             _ => sync(settings).await?,
         }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context as _, Result};
 use tenon_testkit::PostgresCluster;
 
+use crate::cases::Settings;
+
 /// A server with databases of ours.
 pub(crate) struct Databases {
     /// Up to the name of the database.
@@ -15,10 +17,21 @@ pub(crate) struct Databases {
 }
 
 impl Databases {
-    /// `None` where no Postgres is installed and none was named.
-    pub(crate) async fn open(url: Option<&str>) -> Result<Option<Self>> {
-        let (admin, own) = match url {
+    /// `None`, said aloud, where no Postgres is installed and none was named, or none is wanted.
+    pub(crate) async fn open(settings: &Settings) -> Result<Option<Self>> {
+        let found = Self::find(settings).await?;
+        if found.is_none() {
+            println!(
+                "  Postgres: there is none here and no --database-url was given, or --sqlite was"
+            );
+        }
+        Ok(found)
+    }
+
+    async fn find(settings: &Settings) -> Result<Option<Self>> {
+        let (admin, own) = match settings.database_url.as_deref() {
             Some(url) => (url.to_owned(), None),
+            None if !settings.with_postgres => return Ok(None),
             None if !PostgresCluster::is_installed() => return Ok(None),
             None => {
                 let cluster = tokio::task::spawn_blocking(PostgresCluster::durable).await??;

@@ -1,6 +1,9 @@
 //! Many clients for some seconds.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 
@@ -23,15 +26,31 @@ pub(crate) async fn run(
     clients: usize,
     seconds: u64,
 ) -> Result<Figures> {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let request = request.to_vec();
+    let next = move || (Instant::now() < end).then(|| request.clone());
+    each(address, expected, clients, next).await
+}
+
+/// Sends what `next` gives from `clients` connections, until it gives nothing more.
+pub(crate) async fn each<N>(
+    address: &str,
+    expected: u16,
+    clients: usize,
+    next: N,
+) -> Result<Figures>
+where
+    N: Fn() -> Option<Vec<u8>> + Send + Sync + 'static,
+{
+    let next = Arc::new(next);
     let mut tasks = tokio::task::JoinSet::new();
     let started = Instant::now();
-    let end = started + Duration::from_secs(seconds);
     for _ in 0..clients {
-        let (address, request) = (address.to_owned(), request.to_vec());
+        let (address, next) = (address.to_owned(), Arc::clone(&next));
         tasks.spawn(async move {
             let mut client = Client::connect(&address).await?;
             let mut times = Vec::new();
-            while Instant::now() < end {
+            while let Some(request) = next() {
                 let sent = Instant::now();
                 let answer = client.send(&request).await?;
                 ensure!(

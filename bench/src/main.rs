@@ -10,6 +10,7 @@ mod http;
 mod import;
 mod isolates;
 mod load;
+mod many;
 mod mapping;
 mod neighbour;
 mod node;
@@ -17,8 +18,11 @@ mod outbox;
 mod raw;
 mod records;
 mod runs;
+mod seed;
 mod server;
 mod sink;
+mod storm;
+mod tokens;
 mod upstream;
 
 use std::path::PathBuf;
@@ -41,7 +45,12 @@ Cases:
               record validation at its default and off
   sync        10,000 records in pages of 100, from connection to webhook; GET /records
   records     batchSave beside the same technique on the bare drivers, SQLite and Postgres
-  outbox      webhooks sent and written down, beside bare requests";
+  outbox      webhooks sent and written down, beside bare requests
+  refresh-storm
+              10,000 OAuth2 connections whose tokens end within one minute, refreshed on demand and in the background,
+              beside bare requests to the token endpoint; reads meanwhile beside reads before
+  many-connections
+              GET /connections/:id at random ids of 1,000,000 connections beside 1,000; lists and searches; memory";
 
 /// Measures Tenon beside something that bounds it.
 #[derive(Parser)]
@@ -61,9 +70,15 @@ struct Arguments {
     /// Rounds of each measurement; the median is printed
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// A Postgres server to make databases in, for `records` and `outbox`; without it one is started, if installed
+    /// A Postgres server to make databases in, for the cases that use one; without it one is started, if installed
     #[arg(long)]
     database_url: Option<String>,
+    /// Leaves Postgres out
+    #[arg(long, conflicts_with = "database_url")]
+    sqlite: bool,
+    /// Connections of `refresh-storm` and `many-connections`, to make them small
+    #[arg(long)]
+    connections: Option<usize>,
     /// Used by itself: a bare reverse proxy to this address
     #[arg(long, hide = true)]
     neighbour: Option<String>,
@@ -93,6 +108,8 @@ async fn main() -> anyhow::Result<()> {
         clients: arguments.clients,
         rounds: arguments.rounds,
         database_url: arguments.database_url,
+        with_postgres: !arguments.sqlite,
+        connections: arguments.connections,
     };
     cases::run(&settings, &arguments.cases).await
 }

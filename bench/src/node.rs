@@ -50,6 +50,15 @@ impl FunctionRunner for NoFunctions {
 impl Node {
     /// On SQLite, or on this database of Postgres.
     pub(crate) async fn start(postgres: Option<&str>) -> Result<Self> {
+        Self::with_providers(postgres, "").await
+    }
+
+    /// Likewise, with the providers of this text.
+    pub(crate) async fn with_providers(postgres: Option<&str>, providers: &str) -> Result<Self> {
+        let mut catalogue = Catalogue::default();
+        if !providers.is_empty() {
+            catalogue.load_yaml("providers.yaml", providers)?;
+        }
         let folder = tempfile::tempdir()?;
         let clock: SharedClock = Arc::new(SystemClock::new());
         let random: SharedRandom = Arc::new(SystemRandom);
@@ -72,7 +81,7 @@ impl Node {
         let messages = Messages::open(folder.path().join("messages.db"))?;
         let engine = Engine::new(EngineParts {
             store,
-            catalogue: Arc::new(Catalogue::default()),
+            catalogue: Arc::new(catalogue),
             egress: Egress::new(EgressPolicy {
                 allow: Vec::new(),
                 allow_loopback: true,

@@ -38,7 +38,7 @@ pub(crate) async fn measure(settings: &Settings) -> Result<()> {
         rounds.push((drain(None).await?, bare));
     }
     print("SQLite", rounds);
-    let Some(databases) = Databases::open(settings.database_url.as_deref()).await? else {
+    let Some(databases) = Databases::open(settings).await? else {
         return Ok(());
     };
     let mut rounds = Vec::new();

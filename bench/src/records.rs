@@ -43,8 +43,7 @@ pub(crate) async fn measure(settings: &Settings) -> Result<()> {
         rounds.push((product(&batches, None).await?, raw));
     }
     print("SQLite", "rusqlite", rounds);
-    let Some(databases) = Databases::open(settings.database_url.as_deref()).await? else {
-        println!("  Postgres: there is none here, and no --database-url was given");
+    let Some(databases) = Databases::open(settings).await? else {
         return Ok(());
     };
     let mut rounds = Vec::new();

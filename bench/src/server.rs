@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -36,42 +36,49 @@ pub(crate) fn own(arguments: &[&str]) -> Result<(Process, String)> {
     Ok((process, address.trim().to_owned()))
 }
 
-/// A running Tenon in an empty folder.
-pub(crate) struct Tenon {
-    process: Process,
-    pub(crate) address: String,
-    pub(crate) secret: String,
-    /// Key of another environment of the same server.
-    pub(crate) other_secret: String,
-    /// From start of the process to its first answer.
-    pub(crate) ready: Duration,
-    _folder: tempfile::TempDir,
+/// Where a Tenon keeps its data: a folder, and a database of Postgres if it is not in there.
+pub(crate) struct Place {
+    folder: tempfile::TempDir,
+    database: Option<String>,
 }
 
-impl Tenon {
-    /// Starts the binary; `providers` is the text of a provider file.
-    pub(crate) async fn start(binary: &Path, providers: &str) -> Result<Self> {
+impl Place {
+    /// An empty folder with a provider file of this text.
+    pub(crate) fn new(providers: &str, database: Option<&str>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let file = folder.path().join("providers.yaml");
-        std::fs::write(&file, providers)?;
+        std::fs::write(folder.path().join("providers.yaml"), providers)?;
+        Ok(Self {
+            folder,
+            database: database.map(str::to_owned),
+        })
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(crate) fn database(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+
+    /// Starts the binary here, with what is here already.
+    pub(crate) async fn start(self, binary: &Path) -> Result<Tenon> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let started = Instant::now();
-        let child = Command::new(binary)
-            .args([
-                "dev",
-                "--no-demo",
-                "--port",
-                &port.to_string(),
-                "--data-dir",
-            ])
-            .arg(folder.path().join("data"))
+        let mut command = Command::new(binary);
+        command
+            .args(["dev", "--no-demo", "--port", &port.to_string()])
+            .arg("--data-dir")
+            .arg(self.data())
             .arg("--providers")
-            .arg(&file)
-            .current_dir(folder.path())
+            .arg(self.folder.path().join("providers.yaml"))
+            .current_dir(self.folder.path())
             .env("TENON_LOG", "warn")
-            .stdout(Stdio::null())
-            .spawn()?;
-        let process = Process(child);
+            .stdout(Stdio::null());
+        if let Some(database) = &self.database {
+            command.args(["--database-url", database]);
+        }
+        let process = Process(command.spawn()?);
         let address = format!("127.0.0.1:{port}");
         let health = request("GET", "/health", &[], b"");
         loop {
@@ -89,20 +96,44 @@ impl Tenon {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let ready = started.elapsed();
-        let text = std::fs::read_to_string(folder.path().join("data/dev.json"))?;
+        let text = std::fs::read_to_string(self.data().join("dev.json"))?;
         let keys: Value = serde_json::from_str(&text)?;
         let secret = |environment: usize| {
             let key = keys["environments"][environment]["secret_key"].as_str();
             key.map(str::to_owned).context("dev.json has keys")
         };
-        Ok(Self {
+        Ok(Tenon {
             process,
             address,
             secret: secret(0)?,
             other_secret: secret(1)?,
             ready,
-            _folder: folder,
+            place: self,
         })
+    }
+}
+
+/// A running Tenon.
+pub(crate) struct Tenon {
+    process: Process,
+    pub(crate) address: String,
+    pub(crate) secret: String,
+    /// Key of another environment of the same server.
+    pub(crate) other_secret: String,
+    /// From start of the process to its first answer.
+    pub(crate) ready: Duration,
+    place: Place,
+}
+
+impl Tenon {
+    /// Starts the binary in an empty folder; `providers` is the text of a provider file.
+    pub(crate) async fn start(binary: &Path, providers: &str) -> Result<Self> {
+        Place::new(providers, None)?.start(binary).await
+    }
+
+    /// Ends the process; its data stays.
+    pub(crate) fn stop(self) -> Place {
+        self.place
     }
 
     /// A call of the API; any other status than 2xx is an error.

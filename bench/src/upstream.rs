@@ -1,4 +1,4 @@
-//! The fake provider: bodies of a given size, pages of items. A process of its own, so that it does not share a thread
+//! The fake provider: bodies of a given size, pages of items, tokens. A process of its own, so that it does not share a thread
 //! with the generator.
 
 use std::{convert::Infallible, fmt::Write as _};
@@ -15,6 +15,8 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
+use crate::tokens::{self, Tokens};
+
 type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Infallible>;
 
 /// Chunk of the large stream.
@@ -24,16 +26,16 @@ const CHUNK: usize = 64 * 1024;
 pub(crate) async fn run() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
+    let tokens: &'static Tokens = Box::leak(Box::default());
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        tokio::spawn(
-            http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)),
-        );
+        let service = service_fn(move |request| answer(tokens, request));
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+async fn answer(tokens: &Tokens, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
     let number = |key: &str| {
@@ -44,6 +46,14 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
                 .ok()
         })
     };
+    if path == tokens::PATH {
+        let form = request.into_body().collect().await;
+        let form = form.map(|body| body.to_bytes()).unwrap_or_default();
+        let (status, body) = tokens.answer(&form);
+        let mut response = respond(Bytes::from(body));
+        *response.status_mut() = status;
+        return Ok(response);
+    }
     // A webhook receiver as well: reads and says nothing.
     if request.method() == hyper::Method::POST {
         let _ = request.into_body().collect().await;
@@ -59,6 +69,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
             number("limit").unwrap_or(100),
             number("total").unwrap_or(10_000),
         ),
+        tokens::SEEN => Bytes::from(tokens.seen()),
         "/slow" => {
             let wait = std::time::Duration::from_millis(number("ms").unwrap_or(0) as u64);
             tokio::time::sleep(wait).await;
