@@ -3,6 +3,7 @@
 //! Tests never wait for the machine's clock: they advance [`TestClock`]. Store behaviours are written once with
 //! [`store_test!`] and run on both databases.
 
+pub mod canaries;
 mod clock;
 pub mod oauth;
 mod postgres;

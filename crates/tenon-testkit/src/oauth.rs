@@ -78,7 +78,7 @@ impl OAuthProvider {
         let query: HashMap<_, _> = url.query_pairs().into_owned().collect();
         let mut state = lock(&self.state);
         state.issued += 1;
-        let code = format!("code-{}", state.issued);
+        let code = format!("code-canary-{}", state.issued);
         let granted = Code {
             redirect_uri: query["redirect_uri"].clone(),
             challenge: query.get("code_challenge").cloned(),
@@ -168,7 +168,7 @@ impl State {
             "urn:ietf:params:oauth:grant-type:device_code" => self.ask(field("device_code")),
             "client_credentials" if field("client_secret") == "right" => Answer::json(
                 200,
-                &json!({ "access_token": "cc-token", "expires_in": self.expires_in }),
+                &json!({ "access_token": "cc-token-canary", "expires_in": self.expires_in }),
             ),
             _ => refuse("invalid_client"),
         }
@@ -190,7 +190,7 @@ impl State {
 
     fn device(&mut self) -> Answer {
         self.issued += 1;
-        let code = format!("device-{}", self.issued);
+        let code = format!("device-canary-{}", self.issued);
         self.devices.insert(code.clone(), None);
         Answer::json(
             200,
@@ -237,7 +237,7 @@ impl State {
     fn tokens(&mut self, refresh_token: &str) -> Answer {
         self.issued += 1;
         let mut answer = json!({
-            "access_token": format!("access-{}", self.issued),
+            "access_token": format!("access-canary-{}", self.issued),
             "refresh_token": refresh_token,
             "token_type": "bearer",
         });
@@ -256,7 +256,7 @@ impl State {
 
     fn next_token(&mut self) -> String {
         self.issued += 1;
-        format!("refresh-{}", self.issued)
+        format!("refresh-canary-{}", self.issued)
     }
 }
 

@@ -16,7 +16,7 @@ let browser, host, github, openid, keyApi, server;
 /** An API with one valid key. */
 async function startKeyApi() {
     const api = createServer((request, response) => {
-        const ok = request.headers['x-key'] === 'right-key';
+        const ok = request.headers['x-key'] === 'right-canary-key';
         response.writeHead(ok ? 200 : 401, { 'content-type': 'application/json' }).end(JSON.stringify({ ok }));
     });
     await new Promise((done) => api.listen(0, '127.0.0.1', done));
@@ -230,7 +230,7 @@ test('openConnectUI with an API key: a wrong key is explained, the right one con
         if (await again.isVisible().catch(() => false)) await again.click();
         return field.isVisible();
     });
-    await field.fill('right-key');
+    await field.fill('right-canary-key');
     await frame.locator('button[type=submit]').click();
     const connected = await until('the connect event', async () => (await events()).find((event) => event.type === 'connect'));
     assert.equal(connected.payload.providerConfigKey, 'one-key');

@@ -73,7 +73,7 @@ test('settings of syncs are asked after the credentials and stored with the conn
     assert.equal(await frame.locator('legend').innerText(), 'What to synchronize');
     assert.deepEqual(await frame.locator('fieldset label').allInnerTexts(), ['Team', 'Days to look back · optional', 'Closed too · optional', 'Note · optional']);
     await frame.fill('#field-subdomain', 'acme');
-    await frame.fill('#field-apiKey', 'right-key');
+    await frame.fill('#field-apiKey', 'right-canary-key');
     await frame.fill('#field-settings_days', '0');
     await frame.click('button[type=submit]');
     assert.equal(await frame.locator('#field-settings_team-error').innerText(), 'Enter a value.');
@@ -122,7 +122,7 @@ test('an operator adds a language with a file', async () => {
 async function connect(user, subdomain = 'acme') {
     const token = await openSession(server, ['one-key'], { end_user: { id: user } });
     const response = await fetch(`${server.url}/api-auth/api-key/one-key?connect_session_token=${token}&params[subdomain]=${subdomain}`, {
-        method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ apiKey: 'right-key' }),
+        method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ apiKey: 'right-canary-key' }),
     });
     assert.equal(response.status, 200);
     return (await response.json()).connectionId;
@@ -163,7 +163,7 @@ test('people see what they have connected, reconnect it and disconnect it', asyn
     await inState(inner, 'form');
     assert.equal(await inner.locator('h1').innerText(), 'Reconnect One Key');
     await inner.fill('#field-subdomain', 'acme');
-    await inner.fill('#field-apiKey', 'right-key');
+    await inner.fill('#field-apiKey', 'right-canary-key');
     await inner.click('button[type=submit]');
     await inState(inner, 'success');
     assert.equal((await events('connect'))[0].payload.connectionId, kept);

@@ -289,7 +289,7 @@ test('the token leaves the address at once, and nothing goes to other hosts', as
     assert.ok(!page.url().includes(token));
     assert.deepEqual([...asked], [new URL(server.url).host]);
     await page.fill('#field-subdomain', 'acme');
-    await page.fill('#field-apiKey', 'right-key');
+    await page.fill('#field-apiKey', 'right-canary-key');
     await connectButton(page).click();
     await inState(page, 'success');
     assert.match(await page.locator('#main').innerText(), /close this tab/);
@@ -330,7 +330,7 @@ test('people without a pointer get through, and stay inside', async () => {
     await page.keyboard.type('https://acme.example.test/');
     for (let step = 0; step < 2; step += 1) await page.keyboard.press('Tab');
     assert.equal(await wrong.inputValue(), 'acme');
-    await page.keyboard.type('right-key');
+    await page.keyboard.type('right-canary-key');
     await page.keyboard.press('Enter');
     await inState(frame, 'success');
     pressLast(page, 'Escape');

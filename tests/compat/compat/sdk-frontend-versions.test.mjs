@@ -87,7 +87,7 @@ const CALLS = {
         assert.equal(error, undefined);
         assert.deepEqual(Object.keys(result).sort(), SUCCESS[minor]);
         if (minor < 48) assert.equal(result.connectionId, `own-${minor}`);
-        assert.equal((await credentials(result.connectionId, 'popup')).access_token, 'granted-token');
+        assert.equal((await credentials(result.connectionId, 'popup')).access_token, 'granted-canary-token');
 
         const denied = await withPopup(page, module, await caller(minor), call, '#deny');
         assert.match(JSON.stringify(denied.error), /denied/);
@@ -118,7 +118,7 @@ const CALLS = {
         const { result, error } = await withPopup(page, module, { host: server.url, connectSessionToken: data.token }, `(nango) => nango.reconnect('popup')`, '#allow');
         assert.equal(error, undefined);
         assert.equal(result.connectionId, id);
-        assert.equal((await credentials(id, 'popup')).access_token, 'granted-token');
+        assert.equal((await credentials(id, 'popup')).access_token, 'granted-canary-token');
     },
     async clear({ page, minor, module }) {
         // The window of the first attempt is closed by `clear`, and a second one may open.
@@ -135,11 +135,11 @@ const CALLS = {
         const { error } = await inPage(page, module, { host: server.url }, `(nango) => { window.events = []; window.ui = nango.openConnectUI({ ...${JSON.stringify(options)}, onEvent: (event) => { window.events.push(event); } }); return true; }`);
         assert.equal(error, undefined);
         const frame = await until('the frame', () => page.frames().find((one) => one.url().startsWith(connectUrl)));
-        await frame.locator('input[name="apiKey"], input[type=password]').first().fill('right-key');
+        await frame.locator('input[name="apiKey"], input[type=password]').first().fill('right-canary-key');
         await frame.locator('button[type=submit]').click();
         const connected = await until('the connect event', async () => (await page.evaluate(() => window.events)).find((event) => event.type === 'connect'));
         assert.equal(connected.payload.providerConfigKey, 'key');
-        assert.equal((await credentials(connected.payload.connectionId, 'key')).apiKey, 'right-key');
+        assert.equal((await credentials(connected.payload.connectionId, 'key')).apiKey, 'right-canary-key');
         await page.evaluate(() => window.ui.close());
         assert.equal(await page.locator('#connect-ui').count(), 0);
     },
@@ -147,10 +147,10 @@ const CALLS = {
 
 /** Credentials that are given in place of a popup, and since when. */
 const PROOFS = [
-    { since: 36, integration: 'key', wrong: { apiKey: 'wrong-key' }, right: { apiKey: 'right-key' }, stored: { type: 'API_KEY', apiKey: 'right-key' } },
-    { since: 36, integration: 'basic', wrong: { username: 'alice', password: 'wrong' }, right: { username: 'alice', password: 'right-word' }, stored: { type: 'BASIC', username: 'alice', password: 'right-word' } },
-    { since: 48, integration: 'client', right: { client_id: 'their-id', client_secret: 'their-secret' }, stored: { type: 'OAUTH2_CC', token: 'granted-token', client_id: 'their-id' } },
-    { since: 48, integration: 'steps', wrong: { type: 'TWO_STEP', word: 'wrong' }, right: { type: 'TWO_STEP', word: 'right-word' }, stored: { type: 'TWO_STEP', token: 'stepped-token' } },
+    { since: 36, integration: 'key', wrong: { apiKey: 'wrong-key' }, right: { apiKey: 'right-canary-key' }, stored: { type: 'API_KEY', apiKey: 'right-canary-key' } },
+    { since: 36, integration: 'basic', wrong: { username: 'alice', password: 'wrong' }, right: { username: 'alice', password: 'right-canary-word' }, stored: { type: 'BASIC', username: 'alice', password: 'right-canary-word' } },
+    { since: 48, integration: 'client', right: { client_id: 'their-id', client_secret: 'their-canary-secret' }, stored: { type: 'OAUTH2_CC', token: 'granted-canary-token', client_id: 'their-id' } },
+    { since: 48, integration: 'steps', wrong: { type: 'TWO_STEP', word: 'wrong' }, right: { type: 'TWO_STEP', word: 'right-canary-word' }, stored: { type: 'TWO_STEP', token: 'stepped-canary-token' } },
 ];
 
 for (const { minor, module } of VERSIONS) {

@@ -53,7 +53,7 @@ const CALLS = {
     async getIntegration({ nango, minor }) {
         if (minor <= 60) {
             const { config } = await nango.getIntegration('granted', true);
-            assert.deepEqual([config.unique_key, config.provider, config.client_id, config.client_secret, config.scopes], ['granted', 'granted', 'our-id', 'our-secret', 'read']);
+            assert.deepEqual([config.unique_key, config.provider, config.client_id, config.client_secret, config.scopes], ['granted', 'granted', 'our-id', 'our-canary-secret', 'read']);
             assert.equal((await nango.getIntegration('granted')).config.client_secret, undefined);
         }
         if (minor >= 45) {
@@ -109,14 +109,14 @@ const CALLS = {
     },
     async getConnection({ nango, id }) {
         const connection = await nango.getConnection('granted', id);
-        assert.deepEqual([connection.connection_id, connection.provider, connection.credentials.type, connection.credentials.access_token], [id, 'granted', 'OAUTH2', `token-of-${id}`]);
+        assert.deepEqual([connection.connection_id, connection.provider, connection.credentials.type, connection.credentials.access_token], [id, 'granted', 'OAUTH2', `canary-token-of-${id}`]);
         assert.equal(connection.credentials.refresh_token, undefined);
         assert.equal((await nango.getConnection('granted', id, false, true)).credentials.refresh_token, `refresh-of-${id}`);
         await assert.rejects(nango.getConnection('granted', 'nobody'), (error) => error.response.status === 404);
     },
     async getConnectionDetails({ nango, minor, id }) {
         const details = minor < 71 ? nango.getConnectionDetails('keyed', id) : nango.getConnectionDetails({ providerConfigKey: 'keyed', connectionId: id });
-        assert.equal((await details).data.credentials.apiKey, `key-of-${id}`);
+        assert.equal((await details).data.credentials.apiKey, `canary-key-of-${id}`);
     },
     async patchConnection({ nango, id }) {
         assert.deepEqual(await nango.patchConnection({ connectionId: id, provider_config_key: 'ledger' }, { tags: { team: 'blue' } }), { success: true });
@@ -132,11 +132,11 @@ const CALLS = {
         assert.equal((await nango.getConnection('keyed', `made-by-${id}`)).credentials.apiKey, 'imported');
     },
     async getToken({ nango, minor, id }) {
-        assert.equal(await nango.getToken('granted', id), `token-of-${id}`);
-        if (minor >= 36) assert.deepEqual(await nango.getToken('keyed', id), { type: 'API_KEY', apiKey: `key-of-${id}` });
+        assert.equal(await nango.getToken('granted', id), `canary-token-of-${id}`);
+        if (minor >= 36) assert.deepEqual(await nango.getToken('keyed', id), { type: 'API_KEY', apiKey: `canary-key-of-${id}` });
     },
     async getRawTokenResponse({ nango, id }) {
-        assert.equal((await nango.getRawTokenResponse('granted', id)).access_token, `token-of-${id}`);
+        assert.equal((await nango.getRawTokenResponse('granted', id)).access_token, `canary-token-of-${id}`);
     },
     async getMetadata({ nango, id }) {
         await world.server.ok('POST', '/connections/metadata', { provider_config_key: 'keyed', connection_id: id, metadata: { seen: true } });
@@ -254,7 +254,7 @@ const CALLS = {
     async proxy({ nango, id, minor }) {
         const target = { providerConfigKey: 'keyed', connectionId: id, method: 'POST', data: { n: 1 } };
         const { data } = await nango.proxy({ ...target, endpoint: 'echo/1' });
-        assert.deepEqual(data, { method: 'POST', url: '/echo/1', key: `key-of-${id}`, own: null, body: '{"n":1}' });
+        assert.deepEqual(data, { method: 'POST', url: '/echo/1', key: `canary-key-of-${id}`, own: null, body: '{"n":1}' });
         // 0.24 asks for `/proxy//echo` then.
         assert.equal((await nango.proxy({ ...target, endpoint: '/echo/2' })).data.url, '/echo/2');
         await assert.rejects(nango.proxy({ ...target, endpoint: '/missing' }), (error) => error.response.status === 404);
@@ -292,7 +292,7 @@ const CALLS = {
 async function proxied({ nango, id }, method) {
     const body = method === 'get' || method === 'delete' ? {} : { data: { n: 1 } };
     const { data } = await nango[method]({ providerConfigKey: 'keyed', connectionId: id, endpoint: 'echo', headers: { 'X-Own': '1' }, retries: 1, ...body });
-    assert.deepEqual([data.method, data.url, data.key, data.own], [method.toUpperCase(), '/echo', `key-of-${id}`, '1']);
+    assert.deepEqual([data.method, data.url, data.key, data.own], [method.toUpperCase(), '/echo', `canary-key-of-${id}`, '1']);
     if (body.data) assert.equal(data.body, '{"n":1}');
 }
 

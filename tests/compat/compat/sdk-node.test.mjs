@@ -98,14 +98,14 @@ test('createQuickstartIntegration says why there is none', async () => {
 
 test('connections: import, listConnections, getConnection, getToken, getRawTokenResponse, patchConnection, deleteConnection', async () => {
     for (const connectionId of ['alice', 'bob']) {
-        await server.ok('POST', '/connections', { provider_config_key: 'keyed', connection_id: connectionId, credentials: { type: 'API_KEY', apiKey: `key-of-${connectionId}` }, tags: { team: 'red' } });
+        await server.ok('POST', '/connections', { provider_config_key: 'keyed', connection_id: connectionId, credentials: { type: 'API_KEY', apiKey: `canary-key-of-${connectionId}` }, tags: { team: 'red' } });
     }
     const { connections } = await nango.listConnections({ tags: { team: 'red' }, limit: 10 });
     assert.deepEqual(connections.map((one) => one.connection_id).sort(), ['alice', 'bob']);
     assert.equal((await nango.listConnections('alice')).connections.length, 1);
     const connection = await nango.getConnection('keyed', 'alice');
-    assert.deepEqual(connection.credentials, { type: 'API_KEY', apiKey: 'key-of-alice' });
-    assert.deepEqual(await nango.getToken('keyed', 'alice'), { type: 'API_KEY', apiKey: 'key-of-alice' });
+    assert.deepEqual(connection.credentials, { type: 'API_KEY', apiKey: 'canary-key-of-alice' });
+    assert.deepEqual(await nango.getToken('keyed', 'alice'), { type: 'API_KEY', apiKey: 'canary-key-of-alice' });
     assert.equal(await nango.getRawTokenResponse('keyed', 'alice'), undefined);
     await nango.patchConnection({ connectionId: 'alice', provider_config_key: 'keyed' }, { tags: { team: 'blue' } });
     assert.deepEqual((await nango.getConnection('keyed', 'alice')).tags, { team: 'blue' });
@@ -127,7 +127,7 @@ test('createConnectSession, createReconnectSession, waitForConnection', async ()
     const connected = await fetch(`${server.url}/api-auth/api-key/keyed?connect_session_token=${data.token}`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ apiKey: 'from-session' }),
+        body: JSON.stringify({ apiKey: 'canary-from-session' }),
     });
     assert.equal(connected.status, 200);
     const { connectionId } = await connected.json();
@@ -140,7 +140,7 @@ test('get, post, put, patch, delete, proxy', async () => {
     const target = { providerConfigKey: 'keyed', connectionId: 'alice' };
     for (const method of ['get', 'post', 'put', 'patch', 'delete']) {
         const response = await nango[method]({ ...target, endpoint: '/echo', params: { q: 'a b' }, headers: { 'X-Own': '1' }, ...(method === 'get' ? {} : { data: { n: 1 } }) });
-        assert.deepEqual(response.data, { method: method.toUpperCase(), key: 'key-of-alice' });
+        assert.deepEqual(response.data, { method: method.toUpperCase(), key: 'canary-key-of-alice' });
         const last = seen.at(-1);
         assert.equal(last.url, '/echo?q=a+b');
         assert.equal(last.headers['x-own'], '1');

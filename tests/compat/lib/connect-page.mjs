@@ -12,8 +12,8 @@ export class Provider {
         provider.server = createServer((request, response) => {
             const url = new URL(request.url, 'http://x');
             const json = (status, body) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-            if (url.pathname === '/token') return json(200, { access_token: 'token', token_type: 'bearer' });
-            if (url.pathname === '/me') return request.headers['x-key'] === 'right-key' ? json(200, {}) : json(401, {});
+            if (url.pathname === '/token') return json(200, { access_token: 'canary-token', token_type: 'bearer' });
+            if (url.pathname === '/me') return request.headers['x-key'] === 'right-canary-key' ? json(200, {}) : json(401, {});
             if (!url.pathname.startsWith('/authorize')) return json(404, {});
             const back = (more) => {
                 const target = new URL(url.searchParams.get('redirect_uri'));

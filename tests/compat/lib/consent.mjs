@@ -22,9 +22,9 @@ export class Consent {
             const page = `<!doctype html><a id="allow" href="${back('code=a-code')}">Allow</a> <a id="deny" href="${back('error=access_denied')}">Deny</a>`;
             return response.writeHead(200, { 'content-type': 'text/html' }).end(page);
         }
-        if (pathname === '/token') return json(200, { access_token: 'granted-token', token_type: 'bearer', expires_in: 3600 });
-        if (pathname === '/step') return body.includes('right-word') ? json(200, { session: 'stepped-token' }) : json(401, {});
-        const proofs = [['x-key', 'right-key'], ['authorization', `Basic ${btoa('alice:right-word')}`]];
+        if (pathname === '/token') return json(200, { access_token: 'granted-canary-token', token_type: 'bearer', expires_in: 3600 });
+        if (pathname === '/step') return body.includes('right-canary-word') ? json(200, { session: 'stepped-canary-token' }) : json(401, {});
+        const proofs = [['x-key', 'right-canary-key'], ['authorization', `Basic ${btoa('alice:right-canary-word')}`]];
         return proofs.some(([name, value]) => request.headers[name] === value) ? json(200, {}) : json(401, {});
     }
 

@@ -163,7 +163,7 @@ const PEOPLE = {
 /** `oidc-provider`, in a realm of a host that it believes to be on. */
 async function oidc() {
     const provider = new Provider(`https://id.example.com${REALM}`, {
-        clients: [{ client_id: 'app', client_secret: 'app-secret-0123456789-0123456789', redirect_uris: ['https://app.example.com/callback'] }],
+        clients: [{ client_id: 'app', client_secret: 'app-canary-0123456789-0123456789', redirect_uris: ['https://app.example.com/callback'] }],
         claims: { openid: ['sub'], profile: ['name', 'preferred_username', 'picture'], email: ['email'] },
         findAccount: async (_context, sub) => ({ accountId: sub, claims: async () => ({ sub, ...PEOPLE[sub] }) }),
         cookies: { keys: ['recorder'] },

@@ -19,13 +19,13 @@ export class GitHub {
         github.port = await freePort();
         github.url = `http://127.0.0.1:${github.port}`;
         github.clientId = 'tenon-client';
-        github.clientSecret = 'tenon-secret';
-        github.token = 'tok_octo';
+        github.clientSecret = 'tenon-canary-secret';
+        github.token = 'tok_canary_octo';
         const seed = join(github.folder, 'seed.yaml');
         await writeFile(
             seed,
             `tokens:
-  tok_octo: { login: octocat, scopes: [repo, "admin:repo_hook"] }
+  tok_canary_octo: { login: octocat, scopes: [repo, "admin:repo_hook"] }
 github:
   users:
     - { login: octocat, name: Octo Cat, email: octo@example.test }

@@ -62,7 +62,7 @@ export class OpenIdServer {
     static async start({ callback, accessTokenSeconds = 3600, beyond = false, keys = [] }) {
         const server = new OpenIdServer();
         server.clientId = 'app';
-        server.clientSecret = 'app-secret-0123456789-0123456789';
+        server.clientSecret = 'app-canary-0123456789-0123456789';
         server.tokenRequests = [];
         server.http = createServer();
         await new Promise((done) => server.http.listen(0, '127.0.0.1', done));
@@ -79,7 +79,7 @@ export class OpenIdServer {
                 },
                 {
                     client_id: 'machine',
-                    client_secret: 'machine-secret-0123456789-0123456789',
+                    client_secret: 'machine-canary-0123456789-0123456789',
                     redirect_uris: [],
                     response_types: [],
                     grant_types: ['client_credentials'],

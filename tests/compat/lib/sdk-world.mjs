@@ -22,7 +22,7 @@ export class SdkWorld {
         await server.ok('PATCH', '/environment', { webhook_settings: { primary_url: world.receiver.url } });
         await server.ok('POST', '/integrations', { provider: 'keyed', unique_key: 'keyed', display_name: 'Keyed One' });
         await server.ok('POST', '/integrations', { provider: 'ledger', unique_key: 'ledger' });
-        await server.ok('POST', '/integrations', { provider: 'granted', unique_key: 'granted', credentials: { type: 'OAUTH2', client_id: 'our-id', client_secret: 'our-secret', scopes: 'read' } });
+        await server.ok('POST', '/integrations', { provider: 'granted', unique_key: 'granted', credentials: { type: 'OAUTH2', client_id: 'our-id', client_secret: 'our-canary-secret', scopes: 'read' } });
         await tenonDeploy(server, [], join(import.meta.dirname, '..', 'sdk-project'));
         return world;
     }
@@ -48,8 +48,8 @@ export class SdkWorld {
     /** One connection of each integration under the same id; the sync of the ledger has run. */
     async connect(id) {
         const { server } = this;
-        await server.ok('POST', '/connections', { provider_config_key: 'keyed', connection_id: id, credentials: { type: 'API_KEY', apiKey: `key-of-${id}` }, end_user: { id: `user-of-${id}` } });
-        await server.ok('POST', '/connections', { provider_config_key: 'granted', connection_id: id, credentials: { type: 'OAUTH2', access_token: `token-of-${id}`, refresh_token: `refresh-of-${id}`, expires_at: '2999-01-01T00:00:00.000Z' } });
+        await server.ok('POST', '/connections', { provider_config_key: 'keyed', connection_id: id, credentials: { type: 'API_KEY', apiKey: `canary-key-of-${id}` }, end_user: { id: `user-of-${id}` } });
+        await server.ok('POST', '/connections', { provider_config_key: 'granted', connection_id: id, credentials: { type: 'OAUTH2', access_token: `canary-token-of-${id}`, refresh_token: `refresh-of-${id}`, expires_at: '2999-01-01T00:00:00.000Z' } });
         await server.ok('POST', '/connections', { provider_config_key: 'ledger', connection_id: id, credentials: { type: 'NONE' } });
         await until(`the first run of ${id}`, async () => (await server.ok('GET', '/records?model=Item', undefined, { 'connection-id': id, 'provider-config-key': 'ledger' })).records.length === ITEMS.length);
     }

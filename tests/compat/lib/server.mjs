@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
+import { Canaries } from './canaries.mjs';
 
 export const binary = process.env.TENON_BINARY;
 if (!binary) throw new Error('TENON_BINARY is not set: run these tests with `cargo xtask test compat`');
@@ -48,8 +49,13 @@ export async function freshDatabase() {
 }
 
 export class Server {
+    canaries = new Canaries();
+
+    /** Everything that its processes have said. */
+    told = '';
+
     /**
-     * @param {{command?: string, flags?: string[], env?: Record<string, string>, cwd?: string, demo?: boolean, databaseUrl?: string, port?: number}} options
+     * @param {{command?: string, flags?: string[], mayTell?: boolean, env?: Record<string, string>, cwd?: string, demo?: boolean, databaseUrl?: string, port?: number}} options
      */
     static async start(options = {}) {
         const server = new Server();
@@ -70,7 +76,10 @@ export class Server {
         if (this.databaseUrl) list.push('--database-url', this.databaseUrl);
         this.output = '';
         this.process = spawn(binary, list, { cwd, env: { ...process.env, TENON_LOG: 'info', ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-        const keep = (chunk) => (this.output = (this.output + chunk).slice(-200_000));
+        const keep = (chunk) => {
+            this.told += chunk;
+            this.output = (this.output + chunk).slice(-200_000);
+        };
         this.process.stdout.on('data', keep);
         this.process.stderr.on('data', keep);
         this.exited = new Promise((done) => this.process.on('exit', (code, signal) => done({ code, signal })));
@@ -82,6 +91,7 @@ export class Server {
                 return (await fetch(`${this.url}/health`)).ok;
             });
             this.dev = JSON.parse(await readFile(join(this.dataDir, 'dev.json'), 'utf8'));
+            this.canaries.note(this.dev);
         } catch (error) {
             throw new Error(`${error.message}\n${this.output}`);
         }
@@ -104,6 +114,7 @@ export class Server {
 
     /** A call of the public API with the secret key; the answer with its JSON. */
     async api(method, path, body, headers = {}) {
+        this.canaries.note(body);
         const response = await fetch(this.url + path, {
             method,
             headers: { authorization: `Bearer ${this.secretKey}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
@@ -116,6 +127,7 @@ export class Server {
         } catch {
             json = undefined;
         }
+        this.canaries.note(json);
         return { status: response.status, headers: response.headers, text, json };
     }
 
@@ -132,13 +144,15 @@ export class Server {
         await this.exited;
     }
 
-    /** Ends the process and removes its data. */
+    /** Ends the process and removes its data. An error if a secret has got into its logs or lies in the open. */
     async stop() {
         this.process.kill('SIGTERM');
         const timer = setTimeout(() => this.process.kill('SIGKILL'), 10_000);
         const status = await this.exited;
         clearTimeout(timer);
+        const leaks = this.options.mayTell ? [] : await this.canaries.search(this.told, this.dataDir);
         await rm(this.folder, { recursive: true, force: true });
+        if (leaks.length > 0) throw new Error(`secrets where none may be:\n${leaks.join('\n')}`);
         return status;
     }
 }

@@ -24,7 +24,7 @@ use tenon_engine::{
 };
 use tenon_providers::Catalogue;
 use tenon_store::{environments::EnvironmentRow, messages::Messages};
-use tenon_testkit::{TestClock, TestStore};
+use tenon_testkit::{TestClock, TestStore, canaries};
 
 pub(crate) use deploy::Deployment;
 pub(crate) use flows::{Flow, action, sync};
@@ -71,6 +71,13 @@ pub(crate) struct Wishes {
     pub(crate) seed: Option<u64>,
 }
 
+/// FAULTS 56: no test ends well while a secret is in a log line.
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        canaries::assert_none();
+    }
+}
+
 impl TestApp {
     /// A server whose providers reach nobody.
     pub(crate) async fn start() -> Self {
@@ -88,6 +95,7 @@ impl TestApp {
 
     /// A server as wished.
     pub(crate) async fn with(wishes: Wishes) -> Self {
+        canaries::watch();
         let mut store = test_store().await;
         if let Some(seed) = wishes.seed {
             store.random = Arc::new(SeededRandom::new(seed));
@@ -138,6 +146,7 @@ impl TestApp {
             .await
             .expect("keys can be read")
             .expect("a new environment has a key");
+        canaries::add(secret_key.expose());
         Self {
             router: tenon_api::router(App::new(engine.clone())),
             engine,

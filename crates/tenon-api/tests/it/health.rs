@@ -214,3 +214,14 @@ async fn command_lines_may_report_themselves() {
         204
     );
 }
+
+/// FAULTS 56: every test through these doors ends with a search of what was logged; this one shows that lines get there.
+#[tokio::test]
+async fn faults_56_what_a_failure_logs_is_searched_and_holds_no_secret() {
+    let app = TestApp::start().await;
+    app.engine.store.close().await;
+    let before = tenon_testkit::canaries::searched();
+    let path = "/connections/nobody?provider_config_key=open";
+    assert!(app.get(path).await.status() >= 500);
+    assert!(tenon_testkit::canaries::searched() > before);
+}

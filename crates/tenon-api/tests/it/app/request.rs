@@ -41,6 +41,7 @@ impl Request {
 
     /// A JSON body.
     pub(crate) fn json(self, body: &Value) -> Self {
+        tenon_testkit::canaries::add_all(body);
         self.body("application/json", body.to_string())
     }
 
