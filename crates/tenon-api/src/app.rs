@@ -1,6 +1,6 @@
 //! What every handler can reach.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use tenon_engine::{Engine, people::Door};
 
@@ -10,9 +10,13 @@ use crate::{
     pages::{Access, Pages, Shown, connect::ConnectPages},
 };
 
-/// The state of the HTTP server. Cheap to clone.
+/// The state of the HTTP server. Cheap to clone: every request does it.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<AppParts>);
+
+/// What the state is made of.
+#[derive(Clone)]
+pub struct AppParts {
     pub engine: Engine,
     pub(crate) keys: Arc<KeyCache>,
     pub(crate) limiter: Arc<RateLimiter>,
@@ -28,7 +32,7 @@ impl App {
     /// The API of an engine.
     pub fn new(engine: Engine) -> Self {
         let limiter = RateLimiter::new(engine.settings.rate_limit_per_minute);
-        Self {
+        Self(Arc::new(AppParts {
             engine,
             keys: Arc::default(),
             limiter: Arc::new(limiter),
@@ -40,20 +44,28 @@ impl App {
             connect: Arc::default(),
             door: Arc::default(),
             shown: Arc::default(),
-        }
+        }))
     }
 
     /// The same with other rules for its pages; without, they ask for a login.
     #[must_use]
     pub fn with_pages(mut self, pages: Pages) -> Self {
-        self.pages = pages;
+        Arc::make_mut(&mut self.0).pages = pages;
         self
     }
 
     /// The same with what an operator decided about the Connect UI.
     #[must_use]
     pub fn with_connect(mut self, connect: ConnectPages) -> Self {
-        self.connect = Arc::new(connect);
+        Arc::make_mut(&mut self.0).connect = Arc::new(connect);
         self
+    }
+}
+
+impl Deref for App {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.0
     }
 }

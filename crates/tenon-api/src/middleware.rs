@@ -1,7 +1,8 @@
 //! What happens around every request.
 
-pub(crate) mod body;
-pub(crate) mod cors;
+pub(crate) mod around;
+mod body;
+mod cors;
 pub(crate) mod headers;
 pub(crate) mod path;
 pub(crate) mod rate_limit;

@@ -13,24 +13,17 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     ApiError, App,
-    middleware::{body, cors, headers, path, rate_limit, support},
-    pages,
-    public::{self, oauth::socket},
+    middleware::{around, headers, path, support},
+    pages, public,
 };
 
-/// The service of an [`App`]. The first layer below is the innermost.
+/// The service of an [`App`].
 pub fn router(app: App) -> Router {
     let routes = public::routes()
         .route("/", get(pages::home))
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_route)
-        .layer(from_fn_with_state(app.clone(), socket::take))
-        .layer(from_fn(body::demand_json))
-        .layer(CatchPanicLayer::custom(support::panicked))
-        .layer(from_fn_with_state(app.clone(), rate_limit::count))
-        .layer(from_fn_with_state(app.clone(), cors::allow))
-        .layer(from_fn(body::read_json))
-        .layer(from_fn_with_state(app.clone(), support::explain))
+        .layer(from_fn_with_state(app.clone(), around::route))
         .with_state(app.clone());
     let normalized = MapRequestLayer::new(path::normalize as fn(Request) -> Request);
     // A router of its own around the routes: only there their `allow` headers can be seen.

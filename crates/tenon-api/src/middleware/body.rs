@@ -5,8 +5,6 @@ use axum::{
     body::Body,
     extract::Request,
     http::{HeaderMap, StatusCode, header},
-    middleware::Next,
-    response::{IntoResponse, Response},
 };
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
@@ -24,49 +22,41 @@ const EAGER_BYTES: usize = 1024 * 1024;
 const RAW: &[&str] = &["/proxy", "/webhook/", "/oauth/token"];
 
 /// Refuses bodies that are no JSON; hands those that are to [`crate::body::JsonBody`].
-pub(crate) async fn read_json(request: Request, next: Next) -> Response {
+pub(super) async fn read_json(request: Request) -> Result<Request, ApiError> {
     if !body::is_json(request.headers()) || request.uri().path().starts_with("/proxy") {
-        return next.run(request).await;
+        return Ok(request);
     }
     match announced(request.headers()) {
-        Some(length) if length > limits::REQUEST_BODY_BYTES => {
-            return body::too_large().into_response();
-        }
-        Some(length) if length > EAGER_BYTES => return next.run(request).await,
+        Some(length) if length > limits::REQUEST_BODY_BYTES => return Err(body::too_large()),
+        Some(length) if length > EAGER_BYTES => return Ok(request),
         Some(_) | None => {}
     }
     let (mut parts, whole) = request.into_parts();
     let whole = match small(whole).await {
         Ok(Read::Whole(bytes)) => bytes,
-        Ok(Read::Part(body)) => return next.run(Request::from_parts(parts, body)).await,
-        Err(error) => return broken_off(&error).into_response(),
+        Ok(Read::Part(body)) => return Ok(Request::from_parts(parts, body)),
+        Err(error) => return Err(broken_off(&error)),
     };
-    match body::parse(&parts.headers, &whole) {
-        Ok(parsed) => {
-            parts.extensions.insert(ReadBody(parsed));
-            next.run(Request::from_parts(parts, Body::from(whole)))
-                .await
-        }
-        Err(error) => error.into_response(),
-    }
+    let parsed = body::parse(&parts.headers, &whole)?;
+    parts.extensions.insert(ReadBody(parsed));
+    Ok(Request::from_parts(parts, Body::from(whole)))
 }
 
 /// 415 for a content type that the JSON routes do not take; none at all is fine.
-pub(crate) async fn demand_json(request: Request, next: Next) -> Response {
+pub(super) fn demand_json(request: &Request) -> Result<(), ApiError> {
     let path = request.uri().path();
     let free = RAW.iter().any(|prefix| path.starts_with(prefix)) || path == "/";
     let refused = !free
         && body::content_type(request.headers())
             .is_some_and(|kind| !body::starts_with(kind, "application/json"));
     if refused {
-        return ApiError::new(
+        return Err(ApiError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ErrorCode::InvalidContentType,
             "the content type must be `application/json`",
-        )
-        .into_response();
+        ));
     }
-    next.run(request).await
+    Ok(())
 }
 
 fn announced(headers: &HeaderMap) -> Option<usize> {

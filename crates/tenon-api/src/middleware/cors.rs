@@ -1,9 +1,8 @@
 //! Which other origins may read answers (auth-and-proxy.md, 1.1).
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 
@@ -20,24 +19,40 @@ const METHODS: &str = "GET,HEAD,PUT,PATCH,POST,DELETE";
 /// Only the Connect UI sends this, and it sends cookies.
 const TELEMETRY: &str = "/connect/telemetry";
 
-/// Answers preflights and marks all other answers.
-pub(crate) async fn allow(State(app): State<App>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    if matches!(path, "/health" | "/ready") {
-        return next.run(request).await;
+/// What is to be done about other origins with one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origins {
+    Unmarked,
+    Marked,
+    Telemetry,
+}
+
+impl Origins {
+    pub(super) fn of(request: &Request) -> Self {
+        match request.uri().path() {
+            "/health" | "/ready" => Self::Unmarked,
+            TELEMETRY => Self::Telemetry,
+            _ => Self::Marked,
+        }
     }
-    let telemetry = path == TELEMETRY;
-    if request.method() == Method::OPTIONS {
+
+    /// The answer to a preflight, if this is one.
+    pub(super) fn preflight(self, app: &App, request: &Request) -> Option<Response> {
+        if self == Self::Unmarked || request.method() != Method::OPTIONS {
+            return None;
+        }
         let mut response = StatusCode::NO_CONTENT.into_response();
-        mark(response.headers_mut(), &app, telemetry);
-        preflight(response.headers_mut(), telemetry);
-        return response;
+        mark(response.headers_mut(), app, self == Self::Telemetry);
+        preflight(response.headers_mut(), self == Self::Telemetry);
+        Some(response)
     }
-    let mut response = next.run(request).await;
-    if response.extensions().get::<SameOriginOnly>().is_none() {
-        mark(response.headers_mut(), &app, telemetry);
+
+    /// Marks an answer.
+    pub(super) fn mark(self, app: &App, response: &mut Response) {
+        if self != Self::Unmarked && response.extensions().get::<SameOriginOnly>().is_none() {
+            mark(response.headers_mut(), app, self == Self::Telemetry);
+        }
     }
-    response
 }
 
 fn mark(headers: &mut HeaderMap, app: &App, telemetry: bool) {

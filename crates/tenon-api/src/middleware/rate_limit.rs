@@ -7,9 +7,8 @@ use std::{
 };
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -106,32 +105,24 @@ impl RateLimiter {
     }
 }
 
-/// Counts a request, tells what is left, refuses what is too much.
-pub(crate) async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let Some(limit) = app.limiter.limit else {
-        return next.run(request).await;
-    };
+/// Counts a request, where requests are counted.
+pub(super) async fn count(app: &App, path: &str, headers: &HeaderMap) -> Option<Balance> {
+    let limit = app.limiter.limit?;
     // Webhooks of providers have a limit of their own.
     if matches!(path, "/health" | "/ready") || path.starts_with("/webhook/") {
-        return next.run(request).await;
+        return None;
     }
-    let bucket = match caller::environment_of(&app, request.headers()).await {
+    let bucket = match caller::environment_of(app, headers).await {
         Some(environment) => Bucket::Environment(environment),
         None => Bucket::Strangers,
     };
     let now_s = app.engine.clock.now().secs();
-    let balance = app.limiter.spend(limit, bucket, now_s);
-    let mut response = if balance.refused {
-        refusal(&request, balance.reset_s - now_s)
-    } else {
-        next.run(request).await
-    };
-    tell(response.headers_mut(), &balance);
-    response
+    Some(app.limiter.spend(limit, bucket, now_s))
 }
 
-fn refusal(request: &Request, wait_s: i64) -> Response {
+/// The answer to a request that is too much.
+pub(super) fn refusal(app: &App, request: &Request, balance: &Balance) -> Response {
+    let wait_s = balance.reset_s - app.engine.clock.now().secs();
     let error = ApiError::bare(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequest)
         .member("method", json!(request.method().as_str()))
         .member("path", json!(request.uri().path()));

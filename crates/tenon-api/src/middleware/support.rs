@@ -4,9 +4,7 @@ use std::any::Any;
 
 use axum::{
     Json,
-    extract::{Request, State},
-    http::StatusCode,
-    middleware::Next,
+    http::{Method, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -15,15 +13,12 @@ use tracing::error;
 use crate::{ApiError, App, ErrorCode, error::InternalCause};
 
 /// Gives every failure of ours a support id.
-pub(crate) async fn explain(State(app): State<App>, request: Request, next: Next) -> Response {
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    let mut response = next.run(request).await;
+pub(super) fn explain(app: &App, method: &Method, uri: &Uri, mut response: Response) -> Response {
     let Some(InternalCause(cause)) = response.extensions_mut().remove() else {
         return response;
     };
     let id = app.engine.ids.uuid4();
-    error!(support.id = %id, %method, path, "request failed: {cause}");
+    error!(support.id = %id, %method, path = uri.path(), "request failed: {cause}");
     let status = response.status();
     let (code, message) = if status == StatusCode::INTERNAL_SERVER_ERROR {
         (

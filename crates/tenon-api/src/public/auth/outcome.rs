@@ -65,7 +65,7 @@ impl Posted {
         given: Map<String, Value>,
     ) -> Result<Json<Connected>, ApiError> {
         let visitor = visitor(self.caller, &self.uri, &self.query)?;
-        let engine = self.app.engine;
+        let engine = self.app.engine.clone();
         // The caller may go away while the provider is asked; what it gave us is stored all the same.
         let connecting =
             tokio::spawn(async move { direct::connect(&engine, visitor, mode, given).await });

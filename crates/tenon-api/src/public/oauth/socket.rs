@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use axum::{
     extract::{
-        FromRequestParts, Request, State, WebSocketUpgrade,
+        FromRequestParts, Request, WebSocketUpgrade,
         ws::{Message, WebSocket},
     },
     http::{StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use tenon_engine::auth::sockets::{self, Socket};
@@ -25,20 +24,22 @@ const PING_EVERY: Duration = Duration::from_secs(25);
 const FRAME_BYTES: usize = 4 * 1024;
 
 /// Takes `GET /` with an upgrade out of the stream of requests; without one, `/` is a page like any other.
-pub(crate) async fn take(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn take(app: &App, request: Request) -> Result<Response, Request> {
     let wants_socket = request
         .headers()
         .get(header::UPGRADE)
         .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
     if !wants_socket || request.uri().path() != "/" {
-        return next.run(request).await;
+        return Err(request);
     }
     let (mut parts, _) = request.into_parts();
-    let Ok(query) = Query::from_request_parts(&mut parts, &app).await;
-    match WebSocketUpgrade::from_request_parts(&mut parts, &app).await {
-        Ok(wire) => upgrade(app, &query, wire),
-        Err(refusal) => refusal.into_response(),
-    }
+    let Ok(query) = Query::from_request_parts(&mut parts, app).await;
+    Ok(
+        match WebSocketUpgrade::from_request_parts(&mut parts, app).await {
+            Ok(wire) => upgrade(app.clone(), &query, wire),
+            Err(refusal) => refusal.into_response(),
+        },
+    )
 }
 
 fn upgrade(app: App, query: &Query, upgrade: WebSocketUpgrade) -> Response {
