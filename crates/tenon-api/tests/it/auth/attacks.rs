@@ -16,7 +16,7 @@ use tenon_engine::{auth::flow, environments};
 use tracing::{Event, Metadata, Subscriber, field::Visit, span};
 
 use super::{Scene, Trip, error_type, flows::param, message};
-use crate::app::Answer;
+use crate::{TestApp, app::Answer};
 
 /// Log lines of this process, as long as the test runs on its thread.
 #[derive(Clone, Default)]
@@ -305,4 +305,67 @@ async fn faults_37_a_code_is_worth_nothing_after_it_was_used() {
     let connection = scene.read("alice").await.json();
     assert_eq!(connection["credentials"]["access_token"], token);
     assert_eq!(connection["errors"], json!([]));
+}
+
+/// FAULTS 41: a session at every door where credentials are posted: for what it was not made for, for what belongs to
+/// another environment, and after its end.
+#[tokio::test]
+async fn faults_41_a_session_posts_credentials_only_where_it_may() {
+    let app = TestApp::start().await;
+    let theirs = environments::ensure(&app.engine, "theirs").await.unwrap();
+    let key = environments::secret_key(&app.engine, theirs.pk).await;
+    let key = key.unwrap().unwrap().expose().clone();
+    let doors = [
+        ("unverified", "/api-auth/api-key", json!({ "apiKey": "k" })),
+        (
+            "basic",
+            "/api-auth/basic",
+            json!({ "username": "u", "password": "p" }),
+        ),
+        ("none", "/auth/unauthenticated", json!({})),
+    ];
+    for (provider, door, body) in doors {
+        for (name, at) in [("mine", None), ("other", None), ("elsewhere", Some(&key))] {
+            let name = format!("{name}-{provider}");
+            let integration = json!({ "unique_key": name, "provider": provider });
+            let request = app.request("POST", "/integrations");
+            let request = match at {
+                Some(key) => request.bearer(key),
+                None => request,
+            };
+            let made = request.json(&integration).send().await;
+            assert_eq!(made.status(), 200, "{}", made.text());
+        }
+        let mine = format!("mine-{provider}");
+        let allowed = json!({ "end_user": { "id": "u" }, "allowed_integrations": [mine] });
+        let token = app.session(allowed).await;
+        let post = async |integration: String, more: &str| {
+            let path = format!("{door}/{integration}?connect_session_token={token}{more}");
+            app.anonymous("POST", &path).json(&body).send().await
+        };
+        let more = "&allowed_integrations=other-x&integration_id=other-x";
+        for (integration, more) in [("other", ""), ("other", more), ("elsewhere", "")] {
+            let refused = post(format!("{integration}-{provider}"), more).await;
+            let expected = if integration == "other" {
+                "400 integration_not_allowed"
+            } else {
+                "404 unknown_provider_config"
+            };
+            assert_eq!(refused.refusal(), expected, "{door} {integration}{more}");
+        }
+        let made = post(mine.clone(), "").await;
+        assert_eq!(made.status(), 200, "{door}: {}", made.text());
+        app.clock.advance(Duration::from_secs(30 * 60 + 1));
+        let late = post(mine, "").await;
+        assert_eq!(
+            late.refusal(),
+            "401 unknown_connect_session_token",
+            "{door}"
+        );
+    }
+    let listed = app.get("/connections").await.json();
+    assert_eq!(listed["connections"].as_array().unwrap().len(), 3);
+    let listed = app.anonymous("GET", "/connections").bearer(&key).send();
+    let listed = listed.await.json();
+    assert_eq!(listed["connections"], json!([]));
 }
