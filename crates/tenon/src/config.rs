@@ -1,20 +1,20 @@
 //! The configuration: flags > environment > `tenon.toml` > defaults, parsed once.
 //!
-//! Every key stands, explained, in `tenon.default.toml`; a test loads it. This is the only module that reads environment
-//! variables.
+//! Every key stands, explained, in `tenon.default.toml`; a test loads it. Only [`layers`] reads environment variables.
 
 mod instance_key;
+mod keys;
+mod layers;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use clap::Args;
 use tenon_core::Secret;
 
 pub(crate) use instance_key::InstanceKeyPlace;
+use keys::KEYS;
+pub(crate) use layers::variable;
+use layers::{FileLayer, Origin, Values};
 
 /// Flags that `dev`, `serve` and `config` share.
 #[derive(Args, Debug, Clone, Default)]
@@ -63,243 +63,6 @@ pub(crate) struct ServerFlags {
     pub config: Option<PathBuf>,
 }
 
-/// Where a value came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    Flag,
-    Variable(&'static str),
-    File(PathBuf),
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag => formatter.write_str("flag"),
-            Self::Variable(name) => write!(formatter, "variable {name}"),
-            Self::File(path) => write!(formatter, "{}", path.display()),
-            Self::Default => formatter.write_str("default"),
-        }
-    }
-}
-
-/// One key of the configuration.
-struct Key {
-    name: &'static str,
-    /// Ours first, then the names that migrators bring.
-    variables: &'static [&'static str],
-    default: Option<&'static str>,
-    secret: bool,
-}
-
-const KEYS: &[Key] = &[
-    Key {
-        name: "data_dir",
-        variables: &["TENON_DATA_DIR"],
-        default: Some(".tenon"),
-        secret: false,
-    },
-    Key {
-        name: "host",
-        variables: &["TENON_HOST"],
-        default: Some("127.0.0.1"),
-        secret: false,
-    },
-    Key {
-        name: "port",
-        variables: &["TENON_PORT", "NANGO_PORT", "SERVER_PORT"],
-        default: Some("3003"),
-        secret: false,
-    },
-    Key {
-        name: "public_url",
-        variables: &["TENON_PUBLIC_URL", "NANGO_SERVER_URL"],
-        default: None,
-        secret: false,
-    },
-    Key {
-        name: "connect_port",
-        variables: &["TENON_CONNECT_PORT", "NANGO_CONNECT_UI_PORT"],
-        default: Some("3009"),
-        secret: false,
-    },
-    Key {
-        name: "connect_url",
-        variables: &["TENON_CONNECT_URL", "NANGO_PUBLIC_CONNECT_URL"],
-        default: None,
-        secret: false,
-    },
-    Key {
-        name: "connect_texts",
-        variables: &["TENON_CONNECT_TEXTS"],
-        default: None,
-        secret: false,
-    },
-    Key {
-        name: "connect_api_url",
-        variables: &["TENON_CONNECT_API_URL"],
-        default: Some(""),
-        secret: false,
-    },
-    Key {
-        name: "database_url",
-        variables: &["TENON_DATABASE_URL", "NANGO_DATABASE_URL"],
-        default: None,
-        secret: true,
-    },
-    Key {
-        name: "encryption_key",
-        variables: &["TENON_ENCRYPTION_KEY", "NANGO_ENCRYPTION_KEY"],
-        default: None,
-        secret: true,
-    },
-    Key {
-        name: "encryption_key_file",
-        variables: &["TENON_ENCRYPTION_KEY_FILE"],
-        default: None,
-        secret: false,
-    },
-    Key {
-        name: "encryption_key_command",
-        variables: &["TENON_ENCRYPTION_KEY_COMMAND"],
-        default: None,
-        secret: true,
-    },
-    Key {
-        name: "vault_key",
-        variables: &["TENON_VAULT_KEY"],
-        default: None,
-        secret: false,
-    },
-    Key {
-        name: "vault_url",
-        variables: &["TENON_VAULT_URL", "VAULT_ADDR"],
-        default: None,
-        secret: false,
-    },
-    Key {
-        name: "vault_token",
-        variables: &["TENON_VAULT_TOKEN", "VAULT_TOKEN"],
-        default: None,
-        secret: true,
-    },
-    Key {
-        name: "vault_mount",
-        variables: &["TENON_VAULT_MOUNT"],
-        default: Some("transit"),
-        secret: false,
-    },
-    Key {
-        name: "vault_namespace",
-        variables: &["TENON_VAULT_NAMESPACE", "VAULT_NAMESPACE"],
-        default: None,
-        secret: false,
-    },
-    Key {
-        name: "aws_kms_key",
-        variables: &["TENON_AWS_KMS_KEY"],
-        default: None,
-        secret: false,
-    },
-    Key {
-        name: "aws_kms_url",
-        variables: &["TENON_AWS_KMS_URL"],
-        default: None,
-        secret: false,
-    },
-    Key {
-        name: "aws_region",
-        variables: &["TENON_AWS_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"],
-        default: None,
-        secret: false,
-    },
-    Key {
-        name: "aws_access_key_id",
-        variables: &["TENON_AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"],
-        default: None,
-        secret: false,
-    },
-    Key {
-        name: "aws_secret_access_key",
-        variables: &["TENON_AWS_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"],
-        default: None,
-        secret: true,
-    },
-    Key {
-        name: "aws_session_token",
-        variables: &["TENON_AWS_SESSION_TOKEN", "AWS_SESSION_TOKEN"],
-        default: None,
-        secret: true,
-    },
-    Key {
-        name: "previous_encryption_keys",
-        variables: &["TENON_PREVIOUS_ENCRYPTION_KEYS"],
-        default: Some(""),
-        secret: true,
-    },
-    Key {
-        name: "providers",
-        variables: &["TENON_PROVIDERS"],
-        default: Some(""),
-        secret: false,
-    },
-    Key {
-        name: "allow_egress",
-        variables: &["TENON_ALLOW_EGRESS"],
-        default: Some(""),
-        secret: false,
-    },
-    Key {
-        name: "rate_limit",
-        variables: &["TENON_RATE_LIMIT"],
-        default: None,
-        secret: false,
-    },
-    Key {
-        name: "webhook_rate_limit",
-        variables: &["TENON_WEBHOOK_RATE_LIMIT"],
-        default: None,
-        secret: false,
-    },
-    Key {
-        name: "demo",
-        variables: &["TENON_DEMO"],
-        default: Some("true"),
-        secret: false,
-    },
-    Key {
-        name: "workers",
-        variables: &["TENON_WORKERS"],
-        default: Some("2"),
-        secret: false,
-    },
-    Key {
-        name: "log",
-        variables: &["TENON_LOG", "LOG_LEVEL"],
-        default: Some("info"),
-        secret: false,
-    },
-    Key {
-        name: "log_format",
-        variables: &["TENON_LOG_FORMAT"],
-        default: Some("text"),
-        secret: false,
-    },
-    Key {
-        name: "node",
-        variables: &["TENON_NODE"],
-        default: None,
-        secret: false,
-    },
-];
-
-/// A value with its origin.
-#[derive(Clone, Debug)]
-struct Raw {
-    values: Vec<String>,
-    origin: Origin,
-}
-
 /// The effective configuration of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -326,7 +89,7 @@ pub(crate) struct Config {
     pub log: String,
     pub log_json: bool,
     pub node: Option<String>,
-    raw: BTreeMap<&'static str, Raw>,
+    raw: Values,
 }
 
 /// Why the configuration does not hold.
@@ -358,17 +121,10 @@ impl Config {
         file: &FileLayer,
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let flags = flag_values(flags);
-        let mut raw = BTreeMap::new();
-        for key in KEYS {
-            if let Some(found) = resolve(key, &flags, file, variable) {
-                raw.insert(key.name, found);
-            }
-        }
-        Self::parse(raw)
+        Self::parse(layers::values(flags, file, variable))
     }
 
-    fn parse(raw: BTreeMap<&'static str, Raw>) -> Result<Self, ConfigError> {
+    fn parse(raw: Values) -> Result<Self, ConfigError> {
         let text = |key: &'static str| raw.get(key).and_then(|raw| raw.values.first()).cloned();
         let list = |key: &'static str| {
             raw.get(key)
@@ -477,87 +233,7 @@ impl Config {
     }
 }
 
-fn resolve(
-    key: &Key,
-    flags: &BTreeMap<&'static str, Vec<String>>,
-    file: &FileLayer,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Option<Raw> {
-    if let Some(values) = flags.get(key.name) {
-        return Some(Raw {
-            values: values.clone(),
-            origin: Origin::Flag,
-        });
-    }
-    for name in key.variables {
-        if let Some(text) = variable(name) {
-            return Some(Raw {
-                values: split_list(key.name, &text),
-                origin: Origin::Variable(name),
-            });
-        }
-    }
-    if let Some(values) = file.values.get(key.name) {
-        return Some(Raw {
-            values: values.clone(),
-            origin: Origin::File(file.path.clone()),
-        });
-    }
-    key.default.map(|text| Raw {
-        values: split_list(key.name, text),
-        origin: Origin::Default,
-    })
-}
-
-fn split_list(key: &str, text: &str) -> Vec<String> {
-    if matches!(
-        key,
-        "providers" | "allow_egress" | "previous_encryption_keys" | "connect_api_url"
-    ) {
-        return text
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-            .map(str::to_owned)
-            .collect();
-    }
-    vec![text.to_owned()]
-}
-
-fn flag_values(flags: &ServerFlags) -> BTreeMap<&'static str, Vec<String>> {
-    let mut values = BTreeMap::new();
-    let single = [
-        ("data_dir", &flags.data_dir),
-        ("host", &flags.host),
-        ("port", &flags.port),
-        ("public_url", &flags.public_url),
-        ("connect_port", &flags.connect_port),
-        ("connect_texts", &flags.connect_texts),
-        ("database_url", &flags.database_url),
-        ("rate_limit", &flags.rate_limit),
-        ("webhook_rate_limit", &flags.webhook_rate_limit),
-    ];
-    for (name, value) in single {
-        if let Some(value) = value {
-            values.insert(name, vec![value.clone()]);
-        }
-    }
-    for (name, list) in [
-        ("providers", &flags.providers),
-        ("allow_egress", &flags.allow_egress),
-        ("connect_api_url", &flags.connect_api_url),
-    ] {
-        if !list.is_empty() {
-            values.insert(name, list.clone());
-        }
-    }
-    if flags.no_demo {
-        values.insert("demo", vec!["false".to_owned()]);
-    }
-    values
-}
-
-fn invalid(raw: &BTreeMap<&'static str, Raw>, key: &'static str, problem: &str) -> ConfigError {
+fn invalid(raw: &Values, key: &'static str, problem: &str) -> ConfigError {
     let origin = raw
         .get(key)
         .map_or(Origin::Default, |raw| raw.origin.clone());
@@ -568,10 +244,7 @@ fn invalid(raw: &BTreeMap<&'static str, Raw>, key: &'static str, problem: &str) 
     }
 }
 
-fn number<T: std::str::FromStr>(
-    raw: &BTreeMap<&'static str, Raw>,
-    key: &'static str,
-) -> Result<Option<T>, ConfigError> {
+fn number<T: std::str::FromStr>(raw: &Values, key: &'static str) -> Result<Option<T>, ConfigError> {
     let Some(text) = raw.get(key).and_then(|raw| raw.values.first()) else {
         return Ok(None);
     };
@@ -587,11 +260,7 @@ fn number<T: std::str::FromStr>(
     })
 }
 
-fn base_url(
-    raw: &BTreeMap<&'static str, Raw>,
-    key: &'static str,
-    text: &str,
-) -> Result<String, ConfigError> {
+fn base_url(raw: &Values, key: &'static str, text: &str) -> Result<String, ConfigError> {
     let url = url::Url::parse(text)
         .map_err(|error| invalid(raw, key, &format!("is not a URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https")
@@ -601,70 +270,6 @@ fn base_url(
         return Err(invalid(raw, key, "must be an http(s) URL without query"));
     }
     Ok(text.trim_end_matches('/').to_owned())
-}
-
-#[derive(Debug, Default)]
-struct FileLayer {
-    path: PathBuf,
-    values: BTreeMap<String, Vec<String>>,
-}
-
-impl FileLayer {
-    fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let chosen = path.unwrap_or_else(|| Path::new("tenon.toml"));
-        match std::fs::read_to_string(chosen) {
-            Ok(text) => Self::parse(chosen, &text),
-            Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Self::default())
-            }
-            Err(error) => Err(ConfigError::File {
-                path: chosen.to_owned(),
-                detail: error.to_string(),
-            }),
-        }
-    }
-
-    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let table: toml::Table =
-            text.parse()
-                .map_err(|error: toml::de::Error| ConfigError::File {
-                    path: path.to_owned(),
-                    detail: error.to_string(),
-                })?;
-        let mut values = BTreeMap::new();
-        for (key, value) in table {
-            if !KEYS.iter().any(|known| known.name == key) {
-                return Err(ConfigError::UnknownKey {
-                    path: path.to_owned(),
-                    key,
-                });
-            }
-            let list = match value {
-                toml::Value::Array(items) => items.iter().map(plain_text).collect(),
-                single => vec![plain_text(&single)],
-            };
-            values.insert(key, list);
-        }
-        Ok(Self {
-            path: path.to_owned(),
-            values,
-        })
-    }
-}
-
-fn plain_text(value: &toml::Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// An environment variable, for the few commands that need one of their own.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this module owns the environment"
-)]
-pub(crate) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 #[cfg(test)]

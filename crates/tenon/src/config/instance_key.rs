@@ -1,11 +1,11 @@
 //! Where the instance key is: at most one place, and everything that this place needs.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 use tenon_core::Secret;
 use url::Url;
 
-use super::{ConfigError, Raw, invalid};
+use super::{ConfigError, Values, invalid};
 
 /// Where the instance key comes from.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ const PLACES: [&str; 5] = [
     "aws_kms_key",
 ];
 
-pub(super) fn parse(raw: &BTreeMap<&'static str, Raw>) -> Result<InstanceKeyPlace, ConfigError> {
+pub(super) fn parse(raw: &Values) -> Result<InstanceKeyPlace, ConfigError> {
     let text = |key: &'static str| {
         let values = &raw.get(key)?.values;
         values.first().filter(|text| !text.is_empty()).cloned()
@@ -106,11 +106,7 @@ pub(super) fn parse(raw: &BTreeMap<&'static str, Raw>) -> Result<InstanceKeyPlac
     }
 }
 
-fn url(
-    raw: &BTreeMap<&'static str, Raw>,
-    key: &'static str,
-    text: &str,
-) -> Result<Url, ConfigError> {
+fn url(raw: &Values, key: &'static str, text: &str) -> Result<Url, ConfigError> {
     let url =
         Url::parse(text).map_err(|error| invalid(raw, key, &format!("is no URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.query().is_some() {
