@@ -58,10 +58,14 @@ async fn compare(
     let mut pairs = Vec::new();
     warm(&small, few).await?;
     warm(&large, many).await?;
+    let mut alone = Vec::new();
     for _ in 0..settings.rounds {
-        let a = reads(settings, &large, many).await?;
-        let b = reads(settings, &small, few).await?;
+        let a = reads(settings, &large, many, settings.clients).await?;
+        let b = reads(settings, &small, few, settings.clients).await?;
         pairs.push((a, b));
+        let a = reads(settings, &large, many, 1).await?;
+        let b = reads(settings, &small, few, 1).await?;
+        alone.push((a, b));
     }
     pairs.sort_by(|x, y| {
         (x.0.per_second / x.1.per_second).total_cmp(&(y.0.per_second / y.1.per_second))
@@ -69,6 +73,12 @@ async fn compare(
     let (a, b) = &pairs[pairs.len() / 2];
     row(&format!("GET /connections/:id of {many}"), a);
     row(&format!("the same of {few}"), b);
+    alone.sort_by_key(|(a, _)| a.p50);
+    let (a1, b1) = &alone[alone.len() / 2];
+    println!(
+        "  one client: p50 {:.2?} of {many}, {:.2?} of {few}; p99 {:.2?} and {:.2?}",
+        a1.p50, b1.p50, a1.p99, b1.p99
+    );
     println!(
         "  {database}: ratio {:.2}; memory {:.1} MB at rest, {:.1} MB after the reads",
         a.per_second / b.per_second,
@@ -129,11 +139,16 @@ pub(crate) fn anywhere(secret: &str, count: usize) -> impl Fn() -> Vec<u8> + Sen
     }
 }
 
-async fn reads(settings: &Settings, tenon: &Tenon, count: usize) -> Result<Figures> {
+async fn reads(
+    settings: &Settings,
+    tenon: &Tenon,
+    count: usize,
+    clients: usize,
+) -> Result<Figures> {
     let end = Instant::now() + Duration::from_secs(settings.seconds);
     let make = anywhere(&tenon.secret, count);
     let next = move || (Instant::now() < end).then(&make);
-    load::each(&tenon.address, 200, settings.clients, next).await
+    load::each(&tenon.address, 200, clients, next).await
 }
 
 async fn warm(tenon: &Tenon, count: usize) -> Result<()> {
