@@ -25,7 +25,8 @@ export class Canaries {
         if (!value || typeof value !== 'object') return;
         for (const [name, member] of Object.entries(value)) {
             if (typeof member !== 'string') this.note(member);
-            else if (SECRET.test(name) && member.length >= SHORTEST) this.#known.add(member);
+            // The catalogue says where secrets stand: names and placeholders, not secrets.
+            else if (SECRET.test(name) && member.length >= SHORTEST && !SECRET.test(member) && !member.includes('${')) this.#known.add(member);
         }
     }
 
