@@ -89,7 +89,7 @@ async function alone(key, body) {
 }
 
 test('client credentials with a secret', async () => {
-    await alone('machine', { client_id: 'machine', client_secret: 'machine-secret-0123456789-0123456789' });
+    await alone('machine', { client_id: 'machine', client_secret: openid.machineSecret });
 });
 
 test('client credentials with a key', async () => {

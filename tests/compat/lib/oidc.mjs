@@ -63,6 +63,7 @@ export class OpenIdServer {
         const server = new OpenIdServer();
         server.clientId = 'app';
         server.clientSecret = 'app-canary-0123456789-0123456789';
+        server.machineSecret = 'machine-canary-0123456789-0123456789';
         server.tokenRequests = [];
         server.http = createServer();
         await new Promise((done) => server.http.listen(0, '127.0.0.1', done));
@@ -79,7 +80,7 @@ export class OpenIdServer {
                 },
                 {
                     client_id: 'machine',
-                    client_secret: 'machine-canary-0123456789-0123456789',
+                    client_secret: server.machineSecret,
                     redirect_uris: [],
                     response_types: [],
                     grant_types: ['client_credentials'],
