@@ -115,8 +115,8 @@ test('a provider that trusts somebody else, or wants a certificate, is not reach
     for (const given of [identity(foreign), {}]) {
         const refused = await connect('good', given);
         assert.equal(refused.status, 400, refused.text);
-        // Node hangs up; others say why first.
-        assert.match(refused.text, /socket hang up|does not take our client certificate/, refused.text);
+        // Node hangs up, and what it was sent may be lost on the way; others say why first.
+        assert.match(refused.text, /socket hang up|ECONNRESET|does not take our client certificate/, refused.text);
     }
     // Half a pair, or a key of somebody else, is said before anybody is asked.
     for (const given of [{ client_certificate: client.cert, client_private_key: foreign.key }, { client_certificate: 'no certificate', client_private_key: client.key }]) {
