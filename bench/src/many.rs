@@ -59,6 +59,7 @@ async fn compare(
     warm(&small, few).await?;
     warm(&large, many).await?;
     let mut alone = Vec::new();
+    let mut working_set = Vec::new();
     for _ in 0..settings.rounds {
         let a = reads(settings, &large, many, settings.clients).await?;
         let b = reads(settings, &small, few, settings.clients).await?;
@@ -66,6 +67,7 @@ async fn compare(
         let a = reads(settings, &large, many, 1).await?;
         let b = reads(settings, &small, few, 1).await?;
         alone.push((a, b));
+        working_set.push(reads(settings, &large, few, settings.clients).await?);
     }
     pairs.sort_by(|x, y| {
         (x.0.per_second / x.1.per_second).total_cmp(&(y.0.per_second / y.1.per_second))
@@ -73,6 +75,11 @@ async fn compare(
     let (a, b) = &pairs[pairs.len() / 2];
     row(&format!("GET /connections/:id of {many}"), a);
     row(&format!("the same of {few}"), b);
+    working_set.sort_by(|x, y| x.per_second.total_cmp(&y.per_second));
+    row(
+        &format!("always the same {few} of {many}"),
+        &working_set[working_set.len() / 2],
+    );
     alone.sort_by_key(|(a, _)| a.p50);
     let (a1, b1) = &alone[alone.len() / 2];
     println!(

@@ -153,10 +153,14 @@ fn print(database: &str, what: &str, mut rounds: Vec<Storm>) {
         storm.bound,
         storm.rate / storm.bound
     );
+    let Some(meanwhile) = &storm.meanwhile else {
+        // Nobody is there to send requests: the engine is asked in its own process.
+        row("the engine's own reads before", &storm.before);
+        row("its own reads of others meanwhile", &storm.others);
+        return;
+    };
     row("reads before", &storm.before);
-    if let Some(meanwhile) = &storm.meanwhile {
-        row("reads of these meanwhile", meanwhile);
-    }
+    row("reads of these meanwhile", meanwhile);
     row("reads of others meanwhile", &storm.others);
 }
 
