@@ -151,9 +151,10 @@ fn tokens(revocation: &Revocation, credentials: &CredentialsJson) -> Vec<Token> 
 /// integration's, or the integration's.
 struct Client {
     id: String,
-    /// A private key where the provider takes no secrets.
+    /// Empty where the provider takes no secrets.
     secret: String,
-    proves: bool,
+    /// What proves the client there; it never leaves.
+    key: Option<String>,
 }
 
 impl Client {
@@ -173,26 +174,24 @@ impl Client {
         let secret = integration.and_then(|row| row.secrets.client_secret.clone());
         let proves =
             provider.token_request_auth_method == Some(TokenRequestAuthMethod::PrivateKeyJwt);
-        let key = if proves {
-            own("client_private_key")
+        let secret = own("client_secret").or_else(|| secret.map(tenon_core::Secret::into_exposed));
+        let (secret, key) = if proves {
+            (None, own("client_private_key").or(secret))
         } else {
-            None
+            (secret, None)
         };
         Self {
             id: own("client_id").or(id).unwrap_or_default(),
-            secret: key
-                .or_else(|| own("client_secret"))
-                .or_else(|| secret.map(tenon_core::Secret::into_exposed))
-                .unwrap_or_default(),
-            proves,
+            secret: secret.unwrap_or_default(),
+            key,
         }
     }
 
     /// What the request says of the client besides its id, where that is a proof.
     fn proof(&self, provider: &Provider, context: &Context<'_>) -> Option<Proof> {
-        self.proves.then(|| Proof {
+        Some(Proof {
             client_id: self.id.clone(),
-            key: self.secret.clone(),
+            key: self.key.clone()?,
             audience: template::render(provider.token_url().unwrap_or_default(), context),
         })
     }
@@ -222,7 +221,7 @@ fn prepare(
         .iter()
         .map(|(name, value)| (name.clone(), template::render(value, &context)))
         .collect();
-    if revocation.client == RevocationClient::Basic {
+    if revocation.client == RevocationClient::Basic && client.key.is_none() {
         let pair = BASE64_STANDARD.encode(format!("{}:{}", client.id, client.secret));
         headers.push(("authorization".to_owned(), format!("Basic {pair}")));
     }
@@ -233,14 +232,16 @@ fn prepare(
             ("token_type_hint".to_owned(), (*kind).into()),
         ]),
     };
-    let mut proof = None;
     if revocation.client == RevocationClient::Body {
         params.insert("client_id".to_owned(), client.id.as_str().into());
-        proof = client.proof(provider, &context);
-        if proof.is_none() && !client.secret.is_empty() {
+        if !client.secret.is_empty() {
             params.insert("client_secret".to_owned(), client.secret.as_str().into());
         }
     }
+    let is_form = revocation.body == RevocationBody::Form;
+    let proof = client
+        .proof(provider, &context)
+        .filter(|_| is_form && revocation.client != RevocationClient::None);
     let body = match revocation.body {
         RevocationBody::None => None,
         RevocationBody::Form => {
@@ -278,4 +279,36 @@ pub(super) fn form(params: &Map<String, Value>) -> String {
         form.append_pair(name, &text);
     }
     form.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tenon_providers::Provider;
+
+    use super::Client;
+
+    fn client(method: &Value, credentials: &Value) -> Client {
+        let entry = json!({ "auth_mode": "OAUTH2_CC", "token_url": "https://id.example/token",
+            "token_request_auth_method": method });
+        let provider: Provider = serde_json::from_value(entry).unwrap();
+        Client::of(&provider, None, credentials.as_object().unwrap())
+    }
+
+    #[test]
+    fn a_private_key_is_never_taken_for_a_secret() {
+        let keyed = json!("private_key_jwt");
+        let own = json!({ "client_id": "c", "client_private_key": "the key" });
+        let app = json!({ "config_override": { "client_id": "c", "client_secret": "the key" } });
+        for credentials in [own, app] {
+            let client = client(&keyed, &credentials);
+            assert_eq!((client.id.as_str(), client.secret.as_str()), ("c", ""));
+            assert_eq!(client.key.as_deref(), Some("the key"));
+        }
+        let plain = client(
+            &Value::Null,
+            &json!({ "client_id": "c", "client_secret": "s" }),
+        );
+        assert_eq!((plain.secret.as_str(), plain.key), ("s", None));
+    }
 }
