@@ -43,7 +43,12 @@ pub(crate) fn routes() -> Router<App> {
 
 /// What the owner of a connection knows its account by, as far as the provider or the form told it.
 async fn account_of(app: &App, row: &ConnectionRow) -> Result<Option<String>, StoreError> {
-    let credentials = app.engine.reader().open_credentials(row).await?;
+    let credentials = match app.engine.reader().open_credentials(row).await {
+        Ok(credentials) => credentials,
+        // Damaged credentials must not hide a connection from the person who could mend it.
+        Err(StoreError::Corrupt { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
     let config = serde_json::from_str(&row.connection_config).unwrap_or_default();
     Ok(account_name(&credentials, &config))
 }
